@@ -1,1 +1,3 @@
-//! gateway
+//! Everything HTTP: file URLs, uploads, limits and drain. Sees files through [`files`], knows no disk layout.
+
+pub mod files;

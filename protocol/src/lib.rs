@@ -1,1 +1,23 @@
-//! protocol
+//! What all processes of an fdfs cluster say to each other: frames, commands, file IDs, status codes and
+//! configuration files.
+//!
+//! Everything but `client`, `service` and `config` is a pure codec: no sockets, no files, no clock. Byte layouts are those
+//! of FastDFS 6.16; each message cites the section of the protocol description it follows.
+
+pub mod address;
+pub mod command;
+pub mod file_id;
+pub mod frame;
+pub mod group_name;
+pub mod status;
+pub mod storage_id;
+pub mod wire;
+
+pub use address::{AddressWidth, HostPort};
+pub use command::Command;
+pub use file_id::{FileId, LogicName};
+pub use frame::Header;
+pub use group_name::GroupName;
+pub use status::Status;
+pub use storage_id::StorageId;
+pub use wire::DecodeError;

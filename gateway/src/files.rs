@@ -1,0 +1,159 @@
+//! How the gateway sees files: a few traits that a storage node (or a gateway in front of one) implements.
+//!
+//! The gateway knows no disk layout and no replication. It asks where a file is, opens uploads, and hands over bytes.
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use protocol::file_id::{FileExt, SlavePrefix, StorePathIndex};
+use protocol::{FileId, GroupName, LogicName};
+use thiserror::Error;
+
+/// Where a file is: every outcome of looking for it.
+#[derive(Debug)]
+pub enum Located {
+    /// On this node.
+    Here(OpenFile),
+    /// Not here yet; these members should have it, best first.
+    Elsewhere(Vec<Member>),
+    /// Nowhere that this node may ask.
+    NotFound,
+}
+
+/// An open file, or the slice of a trunk file that is one.
+#[derive(Debug, Clone)]
+pub struct OpenFile {
+    /// Open for reading; shared, so read with positioned reads only.
+    pub file: Arc<File>,
+    /// First byte of the content in `file`.
+    pub offset: u64,
+    /// Bytes of content.
+    pub len: u64,
+    /// Time for `Last-Modified`: the ID's timestamp of a normal file, else the file's mtime.
+    pub modified: SystemTime,
+    /// Whether the content can change under this name (appenders, slaves): then the ID makes no strong ETag.
+    pub mutable: bool,
+}
+
+/// A member of the group that can be asked for a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Address that a tracker names for it.
+    pub ip: IpAddr,
+    /// Its native port.
+    pub port: u16,
+}
+
+/// What kind of file an upload makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadKind {
+    /// A file that never changes.
+    Normal,
+    /// A file that may be appended to, modified and truncated.
+    Appender,
+    /// A file named after its master.
+    Slave {
+        /// The master, on this node.
+        master: LogicName,
+        /// What comes between the master's stem and the extension.
+        prefix: SlavePrefix,
+    },
+}
+
+/// What is known before an upload's first byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadSpec {
+    /// Kind of file.
+    pub kind: UploadKind,
+    /// Extension of the name.
+    pub ext: FileExt,
+    /// Store path to use, or `None` to let the node choose. Slaves lie beside their master.
+    pub store_path: Option<StorePathIndex>,
+    /// Length of the content, if it was announced: the space test uses it.
+    pub len: Option<u64>,
+}
+
+/// A file that now has a name, is visible and is in the binlog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Its ID.
+    pub id: FileId,
+    /// Bytes of content.
+    pub len: u64,
+    /// CRC32 of the content.
+    pub crc32: u32,
+    /// Unix seconds: the time in the ID.
+    pub timestamp: u32,
+}
+
+/// Why a write did not happen. Nothing of it is visible.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// No room above the reserved space, on this path or on all.
+    #[error("not enough free space on the store path")]
+    NoSpace,
+    /// No such file, or no such master.
+    #[error("no such file")]
+    NotFound,
+    /// The slave exists already.
+    #[error("a file of that name exists")]
+    Exists,
+    /// The request cannot be carried out as asked.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The node takes no more work for now.
+    #[error("too much work under way")]
+    Busy,
+    /// The disk said no.
+    #[error("{doing}")]
+    Io {
+        /// What was being done, such as `writing a file`.
+        doing: &'static str,
+        /// The disk's answer.
+        source: io::Error,
+    },
+}
+
+/// An upload under way. Dropped before [`Upload::commit`], it leaves nothing behind.
+pub trait Upload: Send + 'static {
+    /// Appends content; slow disks make the caller wait here, so memory stays flat.
+    fn write(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Gives the file its name, makes it visible and logs it, in that order.
+    fn commit(self) -> impl Future<Output = Result<Committed, WriteError>> + Send;
+}
+
+/// A node's files.
+pub trait Files: Send + Sync + 'static {
+    /// An upload under way.
+    type Upload: Upload;
+
+    /// The node's own group.
+    fn group(&self) -> GroupName;
+
+    /// Looks for a file.
+    fn locate(&self, id: &FileId) -> impl Future<Output = io::Result<Located>> + Send;
+
+    /// Opens an upload.
+    fn begin(&self, spec: UploadSpec) -> impl Future<Output = Result<Self::Upload, WriteError>> + Send;
+
+    /// Deletes a file and its metadata.
+    fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Runs a blocking read of an open file off the async threads, on the store path's own pool.
+    fn read_at(
+        &self,
+        id: &FileId,
+        file: &OpenFile,
+        offset: u64,
+        len: usize,
+    ) -> impl Future<Output = io::Result<Bytes>> + Send;
+
+    /// Whether the node serves: a tracker accepted it and its disks answer.
+    fn ready(&self) -> bool;
+}

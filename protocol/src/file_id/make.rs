@@ -1,0 +1,69 @@
+//! Making names: a storage's own, and a slave's from its master's.
+
+use super::{BadName, FileExt, LogicName, NameCode, NameTail, SlavePrefix, StorePathIndex, TrunkSlot};
+
+/// The two directories of a name, each `00` to `FF`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SubDir {
+    /// First level.
+    pub high: u8,
+    /// Second level.
+    pub low: u8,
+}
+
+impl SubDir {
+    /// `HH/LL`.
+    pub fn to_path(self) -> String {
+        format!("{:02X}/{:02X}", self.high, self.low)
+    }
+}
+
+impl LogicName {
+    /// The name of a file that this storage takes in: 44 characters, 60 with a trunk slot.
+    pub fn make(
+        path: StorePathIndex,
+        dir: SubDir,
+        code: &NameCode,
+        slot: Option<&TrunkSlot>,
+        tail: &NameTail,
+    ) -> Self {
+        let mut name = Vec::with_capacity(44);
+        name.extend_from_slice(&code.encode());
+        if let Some(slot) = slot {
+            name.extend_from_slice(&slot.encode());
+        }
+        name.extend_from_slice(tail.as_bytes());
+        let name = String::from_utf8(name).expect("base64 and checked tails are ASCII");
+        Self::parse(&format!("{path}/{}/{name}", dir.to_path())).expect("the parts are in range")
+    }
+
+    /// The directories of the name.
+    pub fn sub_dir(&self) -> SubDir {
+        let part = |at| u8::from_str_radix(&self.true_name()[at..at + 2], 16).expect("parse admits hex only");
+        SubDir { high: part(0), low: part(3) }
+    }
+}
+
+/// The name of a slave of `master`: what comes before the first `.` in the master's last seven characters, then
+/// prefix, then `.ext`. Without `ext` the slave has no extension.
+///
+/// Refused: a master of fewer than 34 characters after `Mxx/`, and `-m` without an extension, which is the name
+/// of the master's metadata.
+pub fn slave_name(master: &LogicName, prefix: SlavePrefix, ext: FileExt) -> Result<LogicName, BadName> {
+    const MIN_MASTER_LEN: usize = 34;
+    let full = master.as_str();
+    if master.true_name().len() < MIN_MASTER_LEN {
+        return Err(BadName::Master);
+    }
+    let ext = ext.as_str();
+    if prefix.as_str() == "-m" && ext.is_empty() {
+        return Err(BadName::Master);
+    }
+    let tail_at = full.len() - 7;
+    let stem = match full[tail_at..].find('.') {
+        Some(dot) => &full[..tail_at + dot],
+        None => full,
+    };
+    let dot = if ext.is_empty() || ext.starts_with('.') { "" } else { "." };
+    LogicName::parse(&format!("{stem}{}{dot}{ext}", prefix.as_str()))
+}
