@@ -9,6 +9,7 @@ pub mod command;
 pub mod file_id;
 pub mod frame;
 pub mod group_name;
+pub mod service;
 pub mod status;
 pub mod storage_id;
 pub mod wire;

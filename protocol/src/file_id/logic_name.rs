@@ -23,7 +23,7 @@ impl fmt::Display for StorePathIndex {
     }
 }
 
-/// What a name says about its file. The order of the tests is FastDFS's: appender, slave, trunk, normal.
+/// What a name says about its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// Uploaded whole, never changed. Also links, which only the disk can tell.
@@ -128,8 +128,9 @@ impl LogicName {
 
     /// Kind of the file; an error for names that hold no code, which say nothing.
     ///
-    /// A name shorter than 44 characters with a code is a slave without an extension. The reference takes it for
-    /// a normal file and reports the master's size and CRC32. A slave of exactly 44 characters nobody can tell.
+    /// Masters have 44 or, in a trunk, 60 characters; every other length is a slave. The reference takes slaves
+    /// that are shorter than their master for normal files and reports the master's size and CRC32. A slave that
+    /// is exactly as long as its master nobody can tell.
     pub fn kind(&self) -> Result<FileKind, BadName> {
         let len = self.text.len();
         if self.path_len == 0 && len < NORMAL_LEN {
@@ -138,13 +139,13 @@ impl LogicName {
         let size = self.code()?.size;
         Ok(if size.is_appender() {
             FileKind::Appender
-        } else if len > TRUNK_LEN || (len != NORMAL_LEN && !size.is_trunk()) || len < NORMAL_LEN {
-            FileKind::Slave
-        } else if len == TRUNK_LEN {
+        } else if len == TRUNK_LEN && size.is_trunk() {
             let slot = self.base_name().as_bytes().get(CODE_LEN..CODE_LEN + TRUNK_SLOT_LEN);
             FileKind::Trunk(TrunkSlot::decode(slot.ok_or(BadName::Code)?)?)
-        } else {
+        } else if len == NORMAL_LEN {
             FileKind::Normal
+        } else {
+            FileKind::Slave
         })
     }
 
