@@ -3,6 +3,9 @@
 //
 //   node npm-fdfs.js TRACKER_HOST TRACKER_PORT
 //
+// The library asks for any place to store before it appends or modifies, so the request may reach a member that has no copy
+// yet. FastDFS 6.16.1 answers that with 2: those operations pass there only with one storage in the group.
+//
 // One line an operation: `ok NAME`, `FAIL NAME: why`, or `left out NAME: reason`. Exits 1 if anything failed.
 // With FDFS_CLIENTS_SPOIL=1 every expectation is made wrong, so that every operation must fail: a test of this file.
 'use strict';
