@@ -11,6 +11,7 @@ pub mod frame;
 pub mod group_name;
 pub mod service;
 pub mod status;
+pub mod storage;
 pub mod storage_id;
 pub mod wire;
 

@@ -1,0 +1,61 @@
+//! Overwrite a part of an appender file, command 34. Answered with an empty body.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 8 | length of the name |
+//! | 8 | 8 | offset in the file |
+//! | 16 | 8 | content size |
+//! | 24 | n | logic name |
+//! | 24+n | size | content |
+
+use bytes::BytesMut;
+
+use super::{check_content, head_is_there, name_of};
+use crate::Command;
+use crate::file_id::{LogicName, MAX_NAME_LEN};
+use crate::wire::{DecodeError, Reader, StreamRequest, put_size};
+
+const FIXED_LEN: usize = 24;
+
+/// The request before its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modify {
+    /// The appender file.
+    pub name: LogicName,
+    /// First byte to overwrite; at most the file's size.
+    pub offset: u64,
+    /// Bytes to write.
+    pub size: u64,
+}
+
+impl StreamRequest for Modify {
+    const COMMAND: Command = Command::MODIFY_FILE;
+
+    fn encode_head(&self, out: &mut BytesMut) {
+        let name = self.name.as_str().as_bytes();
+        put_size(out, name.len() as u64);
+        put_size(out, self.offset);
+        put_size(out, self.size);
+        out.extend_from_slice(name);
+    }
+
+    fn content_len(&self) -> u64 {
+        self.size
+    }
+
+    fn decode_head(have: &[u8], body_len: u64) -> Result<Option<(Self, usize)>, DecodeError> {
+        if !head_is_there(have, FIXED_LEN, body_len, "modify head")? {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(have);
+        let name_len = reader.len("name length", 1, MAX_NAME_LEN)?;
+        let offset = reader.size("offset")?;
+        let size = reader.size("content size")?;
+        let head_len = FIXED_LEN + name_len;
+        check_content(size, body_len, head_len)?;
+        if have.len() < head_len {
+            return Ok(None);
+        }
+        Ok(Some((Self { name: name_of(reader.take(name_len, "file name")?)?, offset, size }, head_len)))
+    }
+}
