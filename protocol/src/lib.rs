@@ -5,6 +5,8 @@
 //! of FastDFS 6.16; each message cites the section of the protocol description it follows.
 
 pub mod address;
+pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod file_id;
 pub mod frame;
@@ -13,6 +15,7 @@ pub mod service;
 pub mod status;
 pub mod storage;
 pub mod storage_id;
+pub mod tracker;
 pub mod wire;
 
 pub use address::{AddressWidth, HostPort};

@@ -1,0 +1,70 @@
+//! Administration: delete a storage (93) or a group (108), choose the trunk server (94), name the leader (95).
+
+use bytes::BytesMut;
+
+use super::lists::decode_tail_id;
+use super::query_store::query;
+use crate::wire::{DecodeError, Reader, Request};
+use crate::{Command, GroupName, StorageId};
+
+query!(
+    /// Delete an empty group. Answered with an empty body.
+    DeleteGroup(group),
+    Command::DELETE_GROUP
+);
+query!(
+    /// The leader. Answered with `ip:port` as text, without a NUL.
+    GetLeader,
+    Command::GET_LEADER
+);
+
+/// Delete a storage that is not online. Answered with an empty body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteStorage {
+    /// Its group.
+    pub group: GroupName,
+    /// Its id.
+    pub id: StorageId,
+}
+
+impl Request for DeleteStorage {
+    const COMMAND: Command = Command::DELETE_STORAGE;
+
+    fn encode_body(&self, out: &mut BytesMut) {
+        self.group.encode(out);
+        out.extend_from_slice(self.id.as_str().as_bytes());
+    }
+
+    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let group = GroupName::decode(&mut reader)?;
+        let id = decode_tail_id(&mut reader)?.ok_or(DecodeError::BadText { field: "storage id" })?;
+        Ok(Self { group, id })
+    }
+}
+
+/// Choose the trunk server, this one or any. Answered with its id and one NUL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetTrunkServer {
+    /// The group.
+    pub group: GroupName,
+    /// The storage, or `None` to let the tracker choose.
+    pub id: Option<StorageId>,
+}
+
+impl Request for SetTrunkServer {
+    const COMMAND: Command = Command::SET_TRUNK_SERVER;
+
+    fn encode_body(&self, out: &mut BytesMut) {
+        self.group.encode(out);
+        if let Some(id) = &self.id {
+            out.extend_from_slice(id.as_str().as_bytes());
+        }
+    }
+
+    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let group = GroupName::decode(&mut reader)?;
+        Ok(Self { group, id: decode_tail_id(&mut reader)? })
+    }
+}
