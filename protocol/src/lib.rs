@@ -8,6 +8,8 @@ pub mod address;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod config;
+pub mod daemon;
 pub mod file_id;
 pub mod frame;
 pub mod group_name;

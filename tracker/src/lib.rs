@@ -1,1 +1,12 @@
-//! tracker
+//! The tracker: schedules uploads and downloads over the storages that join it.
+//!
+//! [`state`] is pure: every change is a function of an event and the time. `native` and `http` turn requests into
+//! calls of it, `files` keeps it on disk, `app` starts and stops all of them.
+
+mod app;
+mod files;
+mod http;
+mod native;
+pub mod state;
+
+pub use app::{App, StartError};

@@ -1,0 +1,216 @@
+//! The rows of the schema.
+
+use super::Class::{Ignored, Tuning, Used};
+use super::Kind::{Bool, Bytes, Int, Seconds, Text, Time};
+use super::Scope::{AccessLog, Global, Logs};
+use super::{Class, Files, Key, Kind, Scope};
+
+const T: Files = Files::TRACKER;
+const S: Files = Files::STORAGE;
+const C: Files = Files::CLIENT;
+const M: Files = Files::MODULE;
+const H: Files = Files::HTTP;
+
+const FROM_TRACKER: &str = "storages learn it from the tracker";
+const FASTDHT: &str = "it is for FastDHT, which is not supported";
+const OBSOLETE: &str = "nothing reads it any more";
+const SERVED_BY_STORAGES: &str = "file URLs are served by storages; the key counts in storage.conf";
+
+const fn key(name: &'static str, kind: Kind, files: Files) -> Key {
+    row(name, kind, files, Used, Global, "")
+}
+
+const fn noted(name: &'static str, kind: Kind, files: Files, note: &'static str) -> Key {
+    row(name, kind, files, Used, Global, note)
+}
+
+const fn tuning(name: &'static str, kind: Kind, files: Files) -> Key {
+    row(name, kind, files, Tuning, Global, "")
+}
+
+const fn ignored(name: &'static str, kind: Kind, files: Files, note: &'static str) -> Key {
+    row(name, kind, files, Ignored, Global, note)
+}
+
+const fn log(name: &'static str, kind: Kind, files: Files) -> Key {
+    row(name, kind, files, Used, Logs, "")
+}
+
+const fn access_log(name: &'static str, kind: Kind, files: Files) -> Key {
+    row(name, kind, files, Used, AccessLog, "")
+}
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    files: Files,
+    class: Class,
+    scope: Scope,
+    note: &'static str,
+) -> Key {
+    Key { name, kind, class, scope, files, note }
+}
+
+/// All keys of all files.
+pub(super) static KEYS: &[Key] = &[
+    // Both daemons.
+    key("disabled", Bool, T.or(S)),
+    key("base_path", Text, T.or(S).or(M)),
+    ignored("base_path", Text, C, "client tools write no files there"),
+    key("bind_addr", Text, T.or(S)),
+    key("inner_bind_addr", Text, T.or(S)),
+    key("outer_bind_addr", Text, T.or(S)),
+    key("port", Int, T.or(S)),
+    key("inner_port", Int, T.or(S)),
+    key("outer_port", Int, T.or(S)),
+    key("address_family", Text, T.or(S)),
+    key("connect_timeout", Seconds, T.or(S).or(C).or(M)),
+    key("network_timeout", Seconds, T.or(S).or(C).or(M)),
+    key("max_connections", Int, T.or(S)),
+    tuning("accept_threads", Int, T.or(S)),
+    tuning("work_threads", Int, T.or(S)),
+    tuning("buff_size", Bytes, T.or(S)),
+    tuning("min_buff_size", Bytes, T.or(S)),
+    tuning("max_buff_size", Bytes, T.or(S)),
+    tuning("thread_stack_size", Bytes, T.or(S)),
+    tuning("tcp_quick_ack", Bool, T.or(S)),
+    tuning("use_io_uring", Bool, T.or(S)),
+    tuning("use_send_zc", Bool, T.or(S)),
+    key("log_level", Text, T.or(S).or(C).or(M)),
+    key("run_by_group", Text, T.or(S)),
+    key("run_by_user", Text, T.or(S)),
+    key("allow_hosts", Text, T.or(S)),
+    key("use_connection_pool", Bool, T.or(S).or(C)),
+    key("connection_pool_max_idle_time", Seconds, T.or(S).or(C)),
+    // Logs.
+    log("sync_log_buff_interval", Seconds, T.or(S)),
+    log("log_file_rotate_everyday", Bool, T.or(S)),
+    log("log_file_rotate_time", Time, T.or(S)),
+    log("log_file_rotate_on_size", Bytes, T.or(S)),
+    log("log_file_compress_old", Bool, T.or(S)),
+    log("log_file_compress_days_before", Int, T.or(S)),
+    log("log_file_keep_days", Int, T.or(S)),
+    log("log_file_delete_old_time", Time, T.or(S)),
+    access_log("enabled", Bool, S),
+    access_log("time_precision", Text, S),
+    // Trackers.
+    key("store_lookup", Int, T),
+    key("store_group", Text, T),
+    key("store_server", Int, T),
+    key("store_path", Int, T),
+    key("download_server", Int, T),
+    noted("reserved_storage_space", Text, T, FROM_TRACKER),
+    key("check_active_interval", Seconds, T),
+    noted("storage_ip_changed_auto_adjust", Bool, T, FROM_TRACKER),
+    key("storage_sync_file_max_delay", Seconds, T.or(M)),
+    key("storage_sync_file_max_time", Seconds, T),
+    noted("use_trunk_file", Bool, T, FROM_TRACKER),
+    noted("slot_min_size", Bytes, T, FROM_TRACKER),
+    noted("slot_max_size", Bytes, T, FROM_TRACKER),
+    noted("trunk_file_size", Bytes, T, FROM_TRACKER),
+    noted("trunk_alloc_alignment_size", Int, T, FROM_TRACKER),
+    noted("trunk_create_file_advance", Bool, T, FROM_TRACKER),
+    noted("trunk_create_file_time_base", Time, T, FROM_TRACKER),
+    noted("trunk_compress_binlog_time_base", Time, T, FROM_TRACKER),
+    noted("trunk_create_file_interval", Seconds, T, FROM_TRACKER),
+    noted("trunk_compress_binlog_min_interval", Seconds, T, FROM_TRACKER),
+    noted("trunk_compress_binlog_interval", Seconds, T, FROM_TRACKER),
+    noted("trunk_create_file_space_threshold", Bytes, T, FROM_TRACKER),
+    noted("trunk_init_check_occupying", Bool, T, FROM_TRACKER),
+    noted("trunk_init_reload_from_binlog", Bool, T, FROM_TRACKER),
+    noted("trunk_free_space_merge", Bool, T, FROM_TRACKER),
+    noted("delete_unused_trunk_files", Bool, T, FROM_TRACKER),
+    noted("trunk_binlog_max_backups", Int, T, FROM_TRACKER),
+    noted("use_storage_id", Bool, T.or(C).or(M), FROM_TRACKER),
+    noted("storage_ids_filename", Text, T.or(C).or(M), FROM_TRACKER),
+    noted("id_type_in_filename", Text, T, FROM_TRACKER),
+    noted("trust_storage_server_id", Bool, T, FROM_TRACKER),
+    noted("store_slave_file_use_link", Bool, T, FROM_TRACKER),
+    key("response_ip_addr_size", Text, T),
+    // Storages.
+    key("group_name", Text, S.or(M)),
+    key("tracker_server", Text, S.or(C).or(M)),
+    key("client_bind", Bool, S),
+    key("server_id", Text, S),
+    key("heart_beat_interval", Seconds, S),
+    key("stat_report_interval", Seconds, S),
+    key("store_path_count", Int, S.or(M)),
+    key("store_path#", Text, S.or(M)),
+    key("store_path#_readonly", Bool, S),
+    key("subdir_count_per_path", Int, S),
+    tuning("disk_rw_separated", Bool, S),
+    tuning("disk_reader_threads", Int, S),
+    tuning("disk_writer_threads", Int, S),
+    tuning("disk_recovery_threads", Int, S),
+    tuning("sync_min_threads", Int, S),
+    tuning("sync_max_threads", Text, S),
+    key("sync_wait_msec", Int, S),
+    key("sync_interval", Int, S),
+    key("sync_start_time", Time, S),
+    key("sync_end_time", Time, S),
+    key("write_mark_file_freq", Int, S),
+    key("file_distribute_path_mode", Int, S),
+    key("file_distribute_rotate_count", Int, S),
+    key("fsync_after_written_bytes", Bytes, S),
+    key("sync_binlog_buff_interval", Seconds, S),
+    key("sync_stat_file_interval", Seconds, S),
+    key("upload_priority", Int, S),
+    key("if_alias_prefix", Text, S.or(M)),
+    key("check_file_duplicate", Bool, S),
+    key("file_signature_method", Text, S),
+    key("key_namespace", Text, S),
+    ignored("keep_alive", Bool, S, FASTDHT),
+    ignored("group_count", Int, S, FASTDHT),
+    ignored("group#", Text, S, FASTDHT),
+    ignored("use_proxy", Bool, S, FASTDHT),
+    ignored("proxy_addr", Text, S, FASTDHT),
+    ignored("proxy_port", Int, S, FASTDHT),
+    key("file_sync_skip_invalid_record", Bool, S),
+    key("compress_binlog", Bool, S),
+    key("compress_binlog_time", Time, S),
+    key("check_store_path_mark", Bool, S),
+    key("durability", Text, S),
+    // Clients.
+    key("connect_first_by", Text, C),
+    key("load_fdfs_parameters_from_tracker", Bool, C.or(M)),
+    // HTTP.
+    key("http.server_port", Int, T.or(S)),
+    key("storage_http_port", Int, T),
+    ignored("http.server_port", Int, H, "write it in tracker.conf or storage.conf"),
+    key("http.bind_addr", Text, T.or(S)),
+    key("http.anti_steal.check_token", Bool, S.or(C).or(H)),
+    key("http.anti_steal.secret_key", Text, S.or(C).or(H)),
+    key("http.anti_steal.token_ttl", Seconds, S.or(H)),
+    key("http.anti_steal.token_check_fail", Text, S.or(H)),
+    key("http.default_content_type", Text, S.or(H)),
+    key("http.mime_types_filename", Text, S.or(H)),
+    key("http.multi_range.enabled", Bool, S.or(H)),
+    ignored("http.need_find_content_type", Bool, S.or(H), OBSOLETE),
+    key("http.disabled", Bool, S.or(H)),
+    ignored("http.anti_steal.check_token", Bool, T, SERVED_BY_STORAGES),
+    ignored("http.multi_range.enabled", Bool, T, SERVED_BY_STORAGES),
+    ignored("http.need_find_content_type", Bool, T, SERVED_BY_STORAGES),
+    ignored("http.disabled", Bool, T, SERVED_BY_STORAGES),
+    ignored("http.anti_steal.secret_key", Text, T, SERVED_BY_STORAGES),
+    ignored("http.anti_steal.token_check_fail", Text, T, SERVED_BY_STORAGES),
+    ignored("http.default_content_type", Text, T, SERVED_BY_STORAGES),
+    ignored("http.mime_types_filename", Text, T, SERVED_BY_STORAGES),
+    ignored("http.anti_steal.token_ttl", Seconds, T, SERVED_BY_STORAGES),
+    ignored("http.multi_range.enabled", Bool, C, SERVED_BY_STORAGES),
+    ignored("http.need_find_content_type", Bool, C, SERVED_BY_STORAGES),
+    ignored("http.disabled", Bool, C, SERVED_BY_STORAGES),
+    ignored("http.anti_steal.token_check_fail", Text, C, SERVED_BY_STORAGES),
+    ignored("http.default_content_type", Text, C, SERVED_BY_STORAGES),
+    ignored("http.mime_types_filename", Text, C, SERVED_BY_STORAGES),
+    ignored("http.anti_steal.token_ttl", Seconds, C, SERVED_BY_STORAGES),
+    // The gateway in front of an existing storage.
+    key("url_have_group_name", Bool, M),
+    key("flv_support", Bool, M),
+    key("storage_server_port", Int, M),
+    key("group_count", Int, M),
+    key("response_mode", Text, M),
+    key("log_filename", Text, M),
+    key("flv_extension", Text, M),
+    key("anti_steal_bypass_header_name", Text, M),
+    key("anti_steal_bypass_header_value", Text, M),
+];

@@ -1,0 +1,66 @@
+//! How file URLs are served: the keys of `http.conf`, which `storage.conf` may include or hold itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::KeyReader;
+
+/// Tokens in file URLs (`http.anti_steal.*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenConf {
+    /// Secret that tokens are made with.
+    pub secret_key: String,
+    /// How long a token is valid.
+    pub token_ttl: Duration,
+    /// File that is sent when a token is wrong.
+    pub token_check_fail: Option<PathBuf>,
+}
+
+/// Settings of file URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebConf {
+    /// Type of files whose extension is unknown.
+    pub default_content_type: String,
+    /// Table of types by extension. Relative ones are resolved against the directory of the configuration.
+    pub mime_types_filename: Option<PathBuf>,
+    /// Whether a request may ask for several ranges.
+    pub multi_range: bool,
+    /// Tokens, if they are on.
+    pub tokens: Option<TokenConf>,
+}
+
+impl WebConf {
+    pub(super) fn read(keys: &mut KeyReader<'_>) -> Self {
+        let disabled = keys.flag("http.disabled", false);
+        let multi_range = keys.flag("http.multi_range.enabled", true);
+        let check_token = keys.flag("http.anti_steal.check_token", false);
+        if disabled && check_token {
+            keys.warn(
+                "http.disabled",
+                "true turns the token check off; remove the line to have tokens checked",
+            );
+        }
+        Self {
+            default_content_type: keys
+                .text_or_none("http.default_content_type")
+                .unwrap_or("application/octet-stream")
+                .to_owned(),
+            mime_types_filename: keys
+                .text_or_none("http.mime_types_filename")
+                .map(|name| keys.ini.relative(name)),
+            multi_range: multi_range || disabled,
+            tokens: if check_token && !disabled { read_tokens(keys) } else { None },
+        }
+    }
+}
+
+fn read_tokens(keys: &mut KeyReader<'_>) -> Option<TokenConf> {
+    let key = "http.anti_steal.secret_key";
+    let token_ttl = keys.seconds("http.anti_steal.token_ttl", 600);
+    let token_check_fail = keys.path("http.anti_steal.token_check_fail");
+    let Some(secret) = keys.text_or_none(key) else {
+        keys.refuse(key, "missing; with check_token, write the secret that tokens are made with");
+        return None;
+    };
+    Some(TokenConf { secret_key: secret.to_owned(), token_ttl, token_check_fail })
+}

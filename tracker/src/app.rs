@@ -1,0 +1,267 @@
+//! Starting and stopping a tracker: its directory, its listeners, its timers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gateway::server::{HttpLimits, HttpServer};
+use protocol::AddressWidth;
+use protocol::config::params::IdType;
+use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
+use protocol::daemon::{DataLock, LockError};
+use protocol::service::{NativeService, ServiceLimits};
+use thiserror::Error;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use crate::files::{self, FileError, Snapshot};
+use crate::state::{Cluster, IdTrust, NameSource, Rules, TrunkMode};
+use crate::{http, native};
+
+/// The FastDFS version that this tracker behaves like.
+pub(crate) const VERSION: &str = "6.16.1";
+const PID_NAME: &str = "fdfs_trackerd.pid";
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a tracker does not start; one line that says what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The base path is not ours.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The table of storage ids.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file of the last run.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A listener.
+    #[error("cannot listen on {address} ({key}): {reason}")]
+    Listen {
+        /// Address wanted.
+        address: SocketAddr,
+        /// Key that chooses it.
+        key: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// What connections, timers and REST share.
+pub(crate) struct Shared {
+    state: Mutex<Cluster>,
+    parameters: String,
+    /// HTTP port of storages, which the native protocol does not carry.
+    pub(crate) storage_http_port: u16,
+    connections: AtomicU64,
+    up_time: i64,
+}
+
+impl Shared {
+    /// The state. Held for one call only, never across a wait.
+    pub(crate) fn state(&self) -> MutexGuard<'_, Cluster> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Unix seconds.
+    pub(crate) fn now(&self) -> i64 {
+        unix_now()
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn parameters(&self) -> &str {
+        &self.parameters
+    }
+
+    pub(crate) fn up_time(&self) -> i64 {
+        self.up_time
+    }
+
+    /// Leader 1, running time 8, time since the last run 8; times in steps of 300 s.
+    pub(crate) fn claim_to_lead(&self, now: i64) -> [u8; 17] {
+        const STEP: i64 = 300;
+        let mut claim = [0; 17];
+        claim[0] = 1;
+        claim[1..9].copy_from_slice(&((now - self.up_time) / STEP * STEP).to_be_bytes());
+        claim
+    }
+}
+
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A tracker that is ready to run.
+pub struct App {
+    shared: Arc<Shared>,
+    services: Vec<NativeService>,
+    http: Vec<HttpServer>,
+    data: PathBuf,
+    allow_hosts: AllowHosts,
+    check_interval: Duration,
+    _lock: DataLock,
+}
+
+impl App {
+    /// Takes the base path, loads the last run's files and binds the listeners.
+    pub async fn build(conf: TrackerConf, facts: &LocalFacts) -> Result<Self, StartError> {
+        let ids = conf.load_storage_ids(facts)?.map(|(ids, _)| ids);
+        let params = conf.params(ids.as_ref());
+        let rules = Rules {
+            store_lookup: conf.store_lookup,
+            store_server: conf.store_server,
+            store_path: conf.store_path,
+            download_server: conf.download_server,
+            reserved: conf.reserved_storage_space,
+            check_active_interval: seconds(conf.check_active_interval),
+            sync_max_delay: seconds(conf.storage_sync_file_max_delay),
+            sync_max_time: seconds(conf.storage_sync_file_max_time),
+            use_trunk_file: if conf.trunk.use_trunk_file { TrunkMode::On } else { TrunkMode::Off },
+            trust_storage_id: if conf.trust_storage_server_id {
+                IdTrust::Trusted
+            } else {
+                IdTrust::ByAddress
+            },
+            names: if conf.id_type_in_filename == IdType::Id { NameSource::Id } else { NameSource::Ip },
+            width: params.response_ip_addr_size,
+            ids,
+        };
+        debug_assert!([AddressWidth::V4, AddressWidth::V6].contains(&rules.width));
+        let lock = DataLock::take(&conf.daemon.base_path, PID_NAME)?;
+        let data = conf.daemon.base_path.join("data");
+        let cluster = files::load(&data, rules)?;
+        let limits = ServiceLimits {
+            max_connections: i32::try_from(conf.daemon.max_connections).unwrap_or(i32::MAX),
+            network_timeout: conf.daemon.network_timeout,
+            drain_timeout: DRAIN,
+        };
+        let mut services = Vec::new();
+        for address in conf.daemon.listen.sockets(facts) {
+            let bound = NativeService::bind(address, limits).await;
+            services.push(bound.map_err(|error| cannot_listen(address, "port", &error))?);
+        }
+        let http_limits = HttpLimits { drain_timeout: DRAIN, ..HttpLimits::default() };
+        let mut http = Vec::new();
+        for address in conf.http.sockets(facts) {
+            let bound = HttpServer::bind(address, http_limits).await;
+            http.push(bound.map_err(|error| cannot_listen(address, "http.server_port", &error))?);
+        }
+        let shared = Arc::new(Shared {
+            state: Mutex::new(cluster),
+            parameters: params.serialize(),
+            storage_http_port: conf.storage_http_port,
+            connections: AtomicU64::new(0),
+            up_time: unix_now(),
+        });
+        let check_interval = conf.check_active_interval;
+        Ok(Self {
+            shared,
+            services,
+            http,
+            data,
+            allow_hosts: conf.daemon.allow_hosts,
+            check_interval,
+            _lock: lock,
+        })
+    }
+
+    /// The first native address.
+    pub fn native_addr(&self) -> Option<SocketAddr> {
+        self.services.first().and_then(|service| service.local_addr().ok())
+    }
+
+    /// The first HTTP address.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.first().and_then(|server| server.local_addr().ok())
+    }
+
+    /// Serves until `stop` is cancelled, then drains and saves.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        for address in self.services.iter().filter_map(|service| service.local_addr().ok()) {
+            info!(%address, "native service is up");
+        }
+        for service in self.services {
+            let (shared, counts, allow) =
+                (Arc::clone(&self.shared), service.counts(), self.allow_hosts.clone());
+            let handle =
+                move |connection| native::serve(Arc::clone(&shared), Arc::clone(&counts), connection);
+            tasks.spawn(service.serve(move |ip| allow.permits(ip), stop.clone(), handle));
+        }
+        for server in self.http {
+            tasks.spawn(server.serve(http::router(Arc::clone(&self.shared)), stop.clone()));
+        }
+        tasks.spawn(check_alive(Arc::clone(&self.shared), self.check_interval, stop.clone()));
+        tasks.spawn(save_changes(Arc::clone(&self.shared), self.data.clone(), stop.clone()));
+        tasks.close();
+        tasks.wait().await;
+        let snapshot = Snapshot::of(&self.shared.state());
+        if let Err(error) = files::save(&self.data, &snapshot) {
+            error!(%error, "state is not saved");
+        }
+        info!("tracker has stopped");
+    }
+}
+
+/// Marks silent storages as offline.
+async fn check_alive(shared: Arc<Shared>, interval: Duration, stop: CancellationToken) {
+    let mut timer = tokio::time::interval(interval.max(Duration::from_secs(1)));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timer.tick() => {}
+        }
+        let now = shared.now();
+        shared.state().check_alive(now);
+    }
+}
+
+/// Saves changes, at most once a second, without making anybody wait.
+async fn save_changes(shared: Arc<Shared>, data: PathBuf, stop: CancellationToken) {
+    let mut timer = tokio::time::interval(Duration::from_secs(1));
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timer.tick() => {}
+        }
+        let snapshot = {
+            let mut state = shared.state();
+            if !state.is_dirty() {
+                continue;
+            }
+            state.snapshot_taken();
+            Snapshot::of(&state)
+        };
+        let directory = data.clone();
+        match tokio::task::spawn_blocking(move || files::save(&directory, &snapshot)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "state is not saved, will be tried again"),
+            Err(error) => error!(%error, "saving failed"),
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn cannot_listen(address: SocketAddr, key: &'static str, error: &io::Error) -> StartError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop the process that has it, or set another".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; check bind_addr".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Listen { address, key, reason }
+}

@@ -1,0 +1,282 @@
+//! REST on the tracker: health, lists, and the first scheduling calls. They are the native calls of the state.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Extension, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use gateway::problem::Problem;
+use gateway::server::ClientAddress;
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, StatusCode};
+use protocol::config::params::StorePathChoice;
+use protocol::tracker::{FileName, Server};
+use protocol::{FileId, GroupName, Status};
+use serde::{Deserialize, Serialize};
+
+use crate::app::Shared;
+use crate::state::{Cluster, Group, Member};
+
+type App = State<Arc<Shared>>;
+type Client = Extension<ClientAddress>;
+
+/// All routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/v1/groups", get(groups))
+        .route("/v1/groups/{group}/storages", get(storages))
+        .route("/v1/schedule/upload", get(schedule_upload).post(schedule_upload))
+        .route("/v1/schedule/download/{*file_id}", get(schedule_download))
+        .route("/v1/schedule/update/{*file_id}", get(schedule_update))
+        .route("/{group}/{path}/{high}/{low}/{name}", get(redirect_to_file))
+        .fallback(not_found)
+        .with_state(shared)
+}
+
+async fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_such_path",
+        "nothing is served here; see openapi.yaml for the paths",
+    )
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+/// The process answers.
+async fn healthz() -> axum::Json<Health> {
+    axum::Json(Health { status: "ok" })
+}
+
+/// An upload could be scheduled: some storage is active.
+async fn readyz(State(shared): App) -> Response {
+    if shared.state().has_active_storage() {
+        axum::Json(Health { status: "ready" }).into_response()
+    } else {
+        let detail = "no storage is active; start one, or see its log for why it does not join";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_active_storage", detail).into_response()
+    }
+}
+
+#[derive(Serialize)]
+struct GroupView {
+    name: String,
+    total_mb: i64,
+    free_mb: i64,
+    reserved_mb: i64,
+    storages: usize,
+    readable: usize,
+    writable: usize,
+    store_path_count: i64,
+}
+
+impl GroupView {
+    fn of(state: &Cluster, group: &Group) -> Self {
+        Self {
+            name: group.name.to_string(),
+            total_mb: group.total_mb,
+            free_mb: group.free_mb,
+            reserved_mb: state.group_record(group).reserved_mb,
+            storages: group.members.len(),
+            readable: group.readable().count(),
+            writable: group.writable().count(),
+            store_path_count: group.store_path_count,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Groups {
+    groups: Vec<GroupView>,
+}
+
+async fn groups(State(shared): App) -> axum::Json<Groups> {
+    let state = shared.state();
+    axum::Json(Groups { groups: state.groups().iter().map(|group| GroupView::of(&state, group)).collect() })
+}
+
+#[derive(Serialize)]
+struct StorageView {
+    id: String,
+    ip: String,
+    port: u16,
+    status: &'static str,
+    version: String,
+    total_mb: i64,
+    free_mb: i64,
+    join_time: i64,
+    up_time: i64,
+    last_heart_beat: i64,
+    last_synced: i64,
+}
+
+impl StorageView {
+    fn of(member: &Member) -> Self {
+        Self {
+            id: member.id.to_string(),
+            ip: member.ip.to_string(),
+            port: member.port,
+            status: member.status.name(),
+            version: member.version.clone(),
+            total_mb: member.total_mb,
+            free_mb: member.free_mb,
+            join_time: member.join_time,
+            up_time: member.up_time,
+            last_heart_beat: member.last_beat,
+            last_synced: member.last_synced,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Storages {
+    storages: Vec<StorageView>,
+}
+
+async fn storages(State(shared): App, Path(group): Path<String>) -> Result<axum::Json<Storages>, Problem> {
+    let name = parse_group(&group)?;
+    let state = shared.state();
+    let group = state.group(name).ok_or_else(|| refused(Status::ENOENT, "this group"))?;
+    Ok(axum::Json(Storages { storages: group.members.iter().map(StorageView::of).collect() }))
+}
+
+#[derive(Deserialize)]
+struct UploadQuery {
+    group: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UploadPlace {
+    group: String,
+    ip: String,
+    native_port: u16,
+    /// Index, and whether the next upload gets another one.
+    store_path: u8,
+    store_path_choice: &'static str,
+    upload_url: String,
+}
+
+async fn schedule_upload(
+    State(shared): App,
+    Extension(ClientAddress(client)): Client,
+    Query(query): Query<UploadQuery>,
+) -> Result<axum::Json<UploadPlace>, Problem> {
+    let group = query.group.as_deref().map(parse_group).transpose()?;
+    let mut state = shared.state();
+    let place = state.query_store(group, client.ip()).map_err(|status| refused(status, "an upload"))?;
+    let server = place.servers.first().ok_or_else(|| refused(Status::ENOENT, "an upload"))?;
+    let store_path_choice = match state.rules().store_path {
+        StorePathChoice::RoundRobin => "round_robin",
+        StorePathChoice::MostFree => "most_free",
+    };
+    Ok(axum::Json(UploadPlace {
+        group: place.group.to_string(),
+        ip: server.ip.to_string(),
+        native_port: server.port,
+        store_path: place.store_path.0,
+        store_path_choice,
+        upload_url: format!("{}/v1/files", base_url(&shared, server)),
+    }))
+}
+
+#[derive(Serialize)]
+struct Place {
+    ip: String,
+    native_port: u16,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct Places {
+    file_id: String,
+    places: Vec<Place>,
+}
+
+async fn schedule_download(
+    State(shared): App,
+    Extension(ClientAddress(client)): Client,
+    Path(file_id): Path<String>,
+) -> Result<axum::Json<Places>, Problem> {
+    let (id, name) = parse_file(&file_id)?;
+    let servers = shared.state().query_fetch_all(id.group, &name, client.ip(), shared.now());
+    let servers = servers.map_err(|status| refused(status, "a download"))?;
+    Ok(axum::Json(places(&shared, &id, &servers)))
+}
+
+async fn schedule_update(
+    State(shared): App,
+    Extension(ClientAddress(client)): Client,
+    Path(file_id): Path<String>,
+) -> Result<axum::Json<Places>, Problem> {
+    let (id, name) = parse_file(&file_id)?;
+    let server = shared.state().query_update(id.group, &name, client.ip());
+    let server = server.map_err(|status| refused(status, "an update"))?;
+    Ok(axum::Json(places(&shared, &id, &[server])))
+}
+
+/// A file's URL on a tracker leads to a member that has it.
+async fn redirect_to_file(
+    State(shared): App,
+    Extension(ClientAddress(client)): Client,
+    Path((group, path, high, low, name)): Path<(String, String, String, String, String)>,
+) -> Result<Response, Problem> {
+    let (id, name) = parse_file(&format!("{group}/{path}/{high}/{low}/{name}"))?;
+    let server = shared.state().query_fetch(id.group, &name, client.ip(), shared.now());
+    let server = server.map_err(|status| refused(status, "a download"))?;
+    let location = HeaderValue::try_from(format!("{}/{id}", base_url(&shared, &server)))
+        .map_err(|_| refused(Status::EINVAL, "a download"))?;
+    let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response())
+}
+
+fn places(shared: &Shared, id: &FileId, servers: &[Server]) -> Places {
+    let place = |server: &Server| Place {
+        ip: server.ip.to_string(),
+        native_port: server.port,
+        url: format!("{}/{id}", base_url(shared, server)),
+    };
+    Places { file_id: id.to_string(), places: servers.iter().map(place).collect() }
+}
+
+fn base_url(shared: &Shared, server: &Server) -> String {
+    format!("http://{}", SocketAddr::new(server.ip, shared.storage_http_port))
+}
+
+fn parse_group(text: &str) -> Result<GroupName, Problem> {
+    let detail = "a group name is 1 to 16 letters or digits, such as group1";
+    GroupName::parse(text).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "bad_group_name", detail))
+}
+
+fn parse_file(text: &str) -> Result<(FileId, FileName), Problem> {
+    let bad = || {
+        let detail = "a file ID looks like group1/M00/00/00/NAME, as the upload answered it";
+        Problem::new(StatusCode::NOT_FOUND, "bad_file_id", detail)
+    };
+    let id = FileId::parse(text).map_err(|_| bad())?;
+    let name = FileName::new(id.name.as_str().as_bytes()).map_err(|_| bad())?;
+    Ok((id, name))
+}
+
+/// A refusal of the state in HTTP's terms.
+fn refused(status: Status, what: &str) -> Problem {
+    match status {
+        Status::ENOSPC => {
+            let detail = format!(
+                "no group has room for {what} above its reserved_storage_space; add space or a group"
+            );
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "no_space", detail)
+        }
+        Status::ENOENT => {
+            let detail = format!("no active storage serves {what}; check the group's name and fdfs monitor");
+            Problem::new(StatusCode::NOT_FOUND, "no_storage", detail)
+        }
+        status => Problem::new(StatusCode::BAD_REQUEST, "refused", format!("status {status} for {what}")),
+    }
+}

@@ -1,0 +1,176 @@
+//! The cluster as a tracker sees it: groups, their members, and what each may be asked.
+//!
+//! No socket, file, clock or randomness. Times are unix seconds and arguments. A call that changes what has to be on
+//! disk sets [`Cluster::is_dirty`]; the caller saves.
+
+mod admin;
+mod group;
+mod join;
+mod member;
+mod records;
+mod reports;
+mod schedule;
+mod session;
+mod space;
+
+pub use group::Group;
+pub use member::Member;
+pub use schedule::Placement;
+pub use session::{Peer, Session};
+
+use protocol::config::params::StorePathChoice;
+use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};
+use protocol::config::{ReservedSpace, StorageIds};
+use protocol::{AddressWidth, GroupName, Status, StorageId};
+
+/// What the configuration says about scheduling and membership.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How a group is chosen.
+    pub store_lookup: StoreLookup,
+    /// How a storage is chosen for an upload.
+    pub store_server: StoreServer,
+    /// How a store path is chosen.
+    pub store_path: StorePathChoice,
+    /// How a storage is chosen for a download.
+    pub download_server: DownloadServer,
+    /// Space that uploads may not use.
+    pub reserved: ReservedSpace,
+    /// Silence after which a storage counts as offline, seconds.
+    pub check_active_interval: i64,
+    /// Age at which a file counts as replicated everywhere, seconds.
+    pub sync_max_delay: i64,
+    /// Longest replication of one file, seconds.
+    pub sync_max_time: i64,
+    /// Whether small files go to trunk files.
+    pub use_trunk_file: TrunkMode,
+    /// The table of storage ids, where the cluster uses ids.
+    pub ids: Option<StorageIds>,
+    /// Whether a storage's own word about its id counts.
+    pub trust_storage_id: IdTrust,
+    /// Whether names carry ids, so that members may use different ports.
+    pub names: NameSource,
+    /// Width of addresses in answers.
+    pub width: AddressWidth,
+}
+
+/// Whether the cluster uses trunk files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrunkMode {
+    /// Small files share trunk files.
+    On,
+    /// Every file is a file.
+    Off,
+}
+
+/// Whether a storage's own word about its id counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdTrust {
+    /// It does, if the table has it.
+    Trusted,
+    /// The table decides by address.
+    ByAddress,
+}
+
+/// What names carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameSource {
+    /// The storage's address.
+    Ip,
+    /// The storage's number.
+    Id,
+}
+
+/// A refusal: the status that a native client hears.
+pub type Refusal = Status;
+
+/// All that a tracker knows.
+#[derive(Debug)]
+pub struct Cluster {
+    rules: Rules,
+    /// By name.
+    groups: Vec<Group>,
+    /// Index of the group whose turn it is.
+    current_group: usize,
+    /// Lines of the changelog, all of them.
+    changelog: Vec<u8>,
+    dirty: Dirty,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dirty {
+    Clean,
+    Changed,
+}
+
+impl Cluster {
+    /// A cluster without groups.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, groups: Vec::new(), current_group: 0, changelog: Vec::new(), dirty: Dirty::Clean }
+    }
+
+    /// A cluster as it was saved: everybody who was connected is offline now.
+    pub fn restore(rules: Rules, mut groups: Vec<Group>, changelog: Vec<u8>) -> Self {
+        groups.sort_by_key(|group| group.name);
+        let mut cluster = Self { rules, groups, current_group: 0, changelog, dirty: Dirty::Clean };
+        for group in &mut cluster.groups {
+            group.recount_space();
+        }
+        cluster
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// All groups, by name.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// A group.
+    pub fn group(&self, name: GroupName) -> Option<&Group> {
+        self.position(name).ok().and_then(|at| self.groups.get(at))
+    }
+
+    fn position(&self, name: GroupName) -> Result<usize, usize> {
+        self.groups.binary_search_by_key(&name, |group| group.name)
+    }
+
+    fn group_mut(&mut self, name: GroupName) -> Result<&mut Group, Refusal> {
+        let at = self.position(name).map_err(|_| Status::ENOENT)?;
+        self.groups.get_mut(at).ok_or(Status::ENOENT)
+    }
+
+    fn member_mut(&mut self, group: GroupName, id: &StorageId) -> Result<&mut Member, Refusal> {
+        self.group_mut(group)?.member_mut(id).ok_or(Status::ENOENT)
+    }
+
+    fn changed(&mut self) {
+        self.dirty = Dirty::Changed;
+    }
+
+    /// Whether something has to be saved.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty == Dirty::Changed
+    }
+
+    /// The caller has taken a snapshot to save.
+    pub fn snapshot_taken(&mut self) {
+        self.dirty = Dirty::Clean;
+    }
+
+    /// The whole changelog.
+    pub fn changelog(&self) -> &[u8] {
+        &self.changelog
+    }
+
+    fn log_change(&mut self, line: &str) {
+        self.changelog.extend_from_slice(line.as_bytes());
+        self.changed();
+    }
+}
+
+#[cfg(test)]
+mod tests;

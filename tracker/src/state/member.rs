@@ -1,0 +1,136 @@
+//! A storage as its tracker knows it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use protocol::StorageId;
+use protocol::address::AddressKind;
+use protocol::cluster::{Brief, PathSpace, StorageStats, StorageStatus};
+use protocol::config::storage_ids::RwMode;
+use protocol::file_id::Source;
+
+/// A member of a group.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its id: its address as text, or its number.
+    pub id: StorageId,
+    /// Its first address.
+    pub ip: IpAddr,
+    /// Its other address, of another kind.
+    pub alternate_ip: Option<IpAddr>,
+    /// Its native port.
+    pub port: u16,
+    /// Where it stands.
+    pub status: StorageStatus,
+    /// What clients may ask of it.
+    pub rw: RwMode,
+    /// Version text.
+    pub version: String,
+    /// First start.
+    pub join_time: i64,
+    /// This start; 0 while it is not connected.
+    pub up_time: i64,
+    /// Its store paths.
+    pub store_path_count: i64,
+    /// Its directories per level.
+    pub subdir_count: i64,
+    /// Lower is preferred.
+    pub upload_priority: i64,
+    /// Who feeds it old files.
+    pub source: Option<StorageId>,
+    /// Old files up to this time.
+    pub sync_until: i64,
+    /// Space per store path, as last reported.
+    pub paths: Vec<PathSpace>,
+    /// Sum over its store paths.
+    pub total_mb: i64,
+    /// Sum over its store paths.
+    pub free_mb: i64,
+    /// Store path for the next upload.
+    pub current_write_path: usize,
+    /// Counters, as last reported.
+    pub stats: StorageStats,
+    /// Last heart beat.
+    pub last_beat: i64,
+    /// How far it has read the changelog.
+    pub changelog_offset: usize,
+    /// How far others' writes have surely arrived.
+    pub last_synced: i64,
+    /// Newest record received from each other member.
+    pub synced_from: BTreeMap<StorageId, i32>,
+    /// Number of the connection that it joined on.
+    pub connection: Option<u64>,
+}
+
+impl Member {
+    /// A member that was never heard of.
+    pub fn new(id: StorageId, ip: IpAddr, port: u16) -> Self {
+        Self {
+            id,
+            ip,
+            alternate_ip: None,
+            port,
+            status: StorageStatus::INIT,
+            rw: RwMode::Both,
+            version: String::new(),
+            join_time: 0,
+            up_time: 0,
+            store_path_count: 0,
+            subdir_count: 0,
+            upload_priority: 0,
+            source: None,
+            sync_until: 0,
+            paths: Vec::new(),
+            total_mb: 0,
+            free_mb: 0,
+            current_write_path: 0,
+            stats: StorageStats::default(),
+            last_beat: 0,
+            changelog_offset: 0,
+            last_synced: 0,
+            synced_from: BTreeMap::new(),
+            connection: None,
+        }
+    }
+
+    /// Whether uploads may go to it.
+    pub fn is_writable(&self) -> bool {
+        self.status == StorageStatus::ACTIVE && self.rw.writes()
+    }
+
+    /// Whether downloads may go to it.
+    pub fn is_readable(&self) -> bool {
+        self.status == StorageStatus::ACTIVE && self.rw.reads()
+    }
+
+    /// Whether it is a tombstone.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.status, StorageStatus::DELETED | StorageStatus::IP_CHANGED)
+    }
+
+    /// Whether it is or was in service: what the source of a new member must be.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.status, StorageStatus::OFFLINE | StorageStatus::ONLINE | StorageStatus::ACTIVE)
+    }
+
+    /// The address to give to a peer: the other one if it is of the peer's kind.
+    pub fn address_for(&self, peer: IpAddr) -> IpAddr {
+        match self.alternate_ip {
+            Some(alternate) if AddressKind::of(alternate) == AddressKind::of(peer) => alternate,
+            _ => self.ip,
+        }
+    }
+
+    /// Whether it made a name that carries `source`.
+    pub fn is_source(&self, source: Source) -> bool {
+        match source {
+            Source::Ip(ip) => [Some(self.ip), self.alternate_ip].contains(&Some(ip.into())),
+            Source::Id(number) => self.id.as_str().parse() == Ok(number),
+        }
+    }
+
+    /// What peers are told.
+    pub fn brief_for(&self, peer: IpAddr) -> Brief {
+        Brief { status: self.status, port: self.port, id: Some(self.id), ip: Some(self.address_for(peer)) }
+    }
+}

@@ -1,0 +1,203 @@
+//! What joined storages report: heart beats, disk usage, sync progress, statuses; and what they hear in return.
+
+use std::net::IpAddr;
+
+use protocol::cluster::{Brief, CheckSync, PathSpace, StorageStats, StorageStatus};
+use protocol::config::params::StorePathChoice;
+use protocol::config::tracker_conf::StoreServer;
+use protocol::{GroupName, Status, StorageId};
+use tracing::info;
+
+use super::session::Told;
+use super::{Cluster, Member, Refusal, Session};
+
+impl Cluster {
+    /// A heart beat.
+    pub fn beat(
+        &mut self,
+        session: &mut Session,
+        stats: Option<&StorageStats>,
+        now: i64,
+    ) -> Result<CheckSync, Refusal> {
+        let (group, id) = session.joined.ok_or(Status::EACCES)?;
+        let member = self.member_mut(group, &id)?;
+        if let Some(stats) = stats {
+            member.stats = *stats;
+        }
+        member.last_beat = now;
+        self.activate(group, &id);
+        Ok(self.news(session))
+    }
+
+    /// Space of every store path. A member with more paths than its group is heard too: refusing it would make it
+    /// join again for ever.
+    pub fn disk_usage(&mut self, session: &mut Session, paths: &[PathSpace]) -> Result<CheckSync, Refusal> {
+        let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
+        let most_free = self.rules.store_path == StorePathChoice::MostFree;
+        let member = self.member_mut(group_name, &id)?;
+        let count = i64::try_from(paths.len()).unwrap_or(i64::MAX);
+        if count != member.store_path_count {
+            return Err(Status::EINVAL);
+        }
+        member.paths = paths.to_vec();
+        member.total_mb = paths.iter().map(|path| path.total_mb).sum();
+        member.free_mb = paths.iter().map(|path| path.free_mb).sum();
+        if most_free {
+            let emptiest = (0..paths.len()).rev().max_by_key(|at| paths.get(*at).map(|path| path.free_mb));
+            member.current_write_path = emptiest.unwrap_or(0);
+        }
+        self.activate(group_name, &id);
+        self.group_mut(group_name)?.recount_space();
+        self.recompute_current_group();
+        Ok(self.news(session))
+    }
+
+    /// Newest record received from every other member.
+    pub fn sync_report(
+        &mut self,
+        session: &mut Session,
+        received: &[(StorageId, i32)],
+    ) -> Result<CheckSync, Refusal> {
+        let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
+        let takes_minimum = self.rules.store_server == StoreServer::RoundRobin;
+        let group = self.group_mut(group_name)?;
+        let is_active = |source: &StorageId| {
+            group.member(source).is_some_and(|member| member.status == StorageStatus::ACTIVE)
+        };
+        let counted: Vec<i64> = received
+            .iter()
+            .filter(|(source, timestamp)| {
+                *source != id && *timestamp > 0 && (!takes_minimum || is_active(source))
+            })
+            .map(|(_, timestamp)| i64::from(*timestamp))
+            .collect();
+        let member = group.member_mut(&id).ok_or(Status::ENOENT)?;
+        for (source, timestamp) in received.iter().filter(|(source, _)| *source != id) {
+            member.synced_from.insert(*source, *timestamp);
+        }
+        if takes_minimum {
+            if let Some(least) = counted.iter().min() {
+                member.last_synced = *least;
+            }
+        } else if let Some(most) = counted.iter().max() {
+            member.last_synced = member.last_synced.max(*most);
+        }
+        self.changed();
+        Ok(self.news(session))
+    }
+
+    /// A report shows that the storage serves, unless it is still being filled or is gone.
+    fn activate(&mut self, group_name: GroupName, id: &StorageId) {
+        let Ok(group) = self.group_mut(group_name) else { return };
+        let can_serve = group.member(id).is_some_and(|member| {
+            matches!(member.status, StorageStatus::OFFLINE | StorageStatus::ONLINE | StorageStatus::RECOVERY)
+        });
+        if can_serve {
+            group.set_status(id, StorageStatus::ACTIVE);
+            group.recount_space();
+            info!(group = %group_name, storage = %id, "storage is active");
+            self.recompute_current_group();
+            self.changed();
+        }
+    }
+
+    /// What this connection has not heard yet.
+    fn news(&self, session: &mut Session) -> CheckSync {
+        let mut news = CheckSync::default();
+        let Some((group, _)) = session.joined else { return news };
+        let Some(group) = self.group(group) else { return news };
+        if session.told_leader == Told::No {
+            session.told_leader = Told::Yes;
+            news.leader = Some(leader_brief(session.peer.local.ip(), session.peer.local.port()));
+        }
+        if session.told_changes != group.changes {
+            session.told_changes = group.changes;
+            let peer = session.peer.ip();
+            news.members = Some(group.members.iter().map(|member| member.brief_for(peer)).collect());
+        }
+        news
+    }
+
+    /// A storage tells the status of another, or its own, command 76.
+    pub fn report_status(&mut self, group_name: GroupName, told: &Brief) -> Result<(), Refusal> {
+        let group = self.group_mut(group_name)?;
+        let Some(id) = told.id else { return Err(Status::EINVAL) };
+        if told.status == StorageStatus::NONE {
+            return Ok(());
+        }
+        let is_tombstone = [StorageStatus::DELETED, StorageStatus::IP_CHANGED].contains(&told.status);
+        match group.member(&id).map(|member| member.status) {
+            None => {
+                let known_elsewhere = [StorageStatus::ACTIVE, StorageStatus::ONLINE].contains(&told.status);
+                if !is_tombstone
+                    && !known_elsewhere
+                    && let Some(ip) = told.ip
+                {
+                    let mut member = Member::new(id, ip, told.port);
+                    member.status = told.status;
+                    group.insert(member);
+                }
+            }
+            Some(
+                StorageStatus::INIT | StorageStatus::ONLINE | StorageStatus::ACTIVE | StorageStatus::RECOVERY,
+            ) => {}
+            Some(status) if told.status > status || is_tombstone => {
+                group.set_status(&id, told.status);
+                info!(group = %group_name, storage = %id, status = %told.status, "status told by a storage");
+            }
+            Some(_) => {}
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// The leader's view of the sender, passed on by it, command 59.
+    pub fn change_status(&mut self, session: &Session, status: StorageStatus) -> Result<(), Refusal> {
+        let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
+        let group = self.group_mut(group_name)?;
+        let member = group.member(&id).ok_or(Status::ENOENT)?;
+        let serving =
+            |status| [StorageStatus::OFFLINE, StorageStatus::ONLINE, StorageStatus::ACTIVE].contains(&status);
+        if status == member.status || (serving(status) && serving(member.status)) {
+            return Ok(());
+        }
+        group.set_status(&id, if serving(status) { StorageStatus::OFFLINE } else { status });
+        self.changed();
+        Ok(())
+    }
+
+    /// Changelog lines that a storage has not read, at most 8 KiB of whole lines.
+    pub fn changelog_for(&mut self, group: GroupName, id: &StorageId) -> Result<Vec<u8>, Refusal> {
+        const CHUNK: usize = 8182;
+        let offset = self.member_mut(group, id)?.changelog_offset;
+        let unread = self.changelog.get(offset..).unwrap_or_default();
+        let mut end = unread.len();
+        if end > CHUNK {
+            let window = unread.get(..CHUNK).unwrap_or_default();
+            end = window.iter().rposition(|&byte| byte == b'\n').map_or(CHUNK, |at| at + 1);
+        }
+        let lines = unread.get(..end).unwrap_or_default().to_vec();
+        if !lines.is_empty() {
+            self.member_mut(group, id)?.changelog_offset = offset + end;
+            self.changed();
+        }
+        Ok(lines)
+    }
+
+    /// Brief of a storage at an address, command 71.
+    pub fn status_at(&self, group: GroupName, ip: IpAddr, port: u16) -> Result<Brief, Refusal> {
+        let group = self.group(group).ok_or(Status::ENOENT)?;
+        let is_it = |member: &&Member| {
+            [Some(member.ip), member.alternate_ip].contains(&Some(ip))
+                && (self.rules.ids.is_none() || member.port == port)
+        };
+        group.members.iter().find(is_it).map(|member| member.brief_for(member.ip)).ok_or(Status::ENOENT)
+    }
+}
+
+/// A tracker as storages are told of it.
+fn leader_brief(ip: IpAddr, port: u16) -> Brief {
+    let text = ip.to_string();
+    let id = StorageId::parse(text.get(..15).unwrap_or(&text)).ok();
+    Brief { status: StorageStatus::INIT, port, id, ip: Some(ip) }
+}

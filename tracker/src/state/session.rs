@@ -1,0 +1,52 @@
+//! What the tracker remembers about one connection.
+
+use std::net::{IpAddr, SocketAddr};
+
+use protocol::{GroupName, StorageId};
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The tracker's own address on this connection.
+    pub local: SocketAddr,
+    /// A number that no other connection has.
+    pub connection: u64,
+}
+
+impl Peer {
+    /// Its IP address.
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+}
+
+/// A connection: anonymous, or that of a storage that joined.
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    /// The other end.
+    pub peer: Peer,
+    /// The storage, once it joined.
+    pub joined: Option<(GroupName, StorageId)>,
+    /// The changes of its group that it has heard of.
+    pub told_changes: u64,
+    /// Whether it has heard who leads.
+    pub told_leader: Told,
+}
+
+/// Whether something was said on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Not yet.
+    No,
+    /// Already.
+    Yes,
+}
+
+impl Session {
+    /// A new connection.
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, joined: None, told_changes: 0, told_leader: Told::No }
+    }
+}
