@@ -1,1 +1,3 @@
+//! The `fdfs` binary: daemons, client tools and the load generator.
+
 fn main() {}
