@@ -19,6 +19,8 @@ use fastdfs::{ClientOptions, FastDFSError, FdfsClient, FileId, StorageClient, Tr
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
+use crate::content::content;
+
 /// No operation moves more than a few MB over loopback.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 /// How far a server's idea of a file's time may lie from ours.
@@ -481,14 +483,4 @@ fn large() -> Vec<u8> {
 
 fn patch() -> Vec<u8> {
     content(300, 3)
-}
-
-/// `length` bytes that differ by `seed`, the same in every run.
-fn content(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
-    let next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(length).collect()
 }

@@ -1,0 +1,29 @@
+//! Whole-system tests: the built binary as real processes, public clients, nothing from inside.
+//!
+//! Compiled as the `system` test of package `cli`, so that Cargo builds the binary first. Every process has a loopback
+//! address of its own with the standard ports ([`address`]), is killed and cleaned up by a guard ([`process`]), and is
+//! waited for by asking it, never by sleeping. What a machine cannot do (no such client, no root, no FastDFS) is said in a
+//! line that begins with `skipped:` and is seen although the test passes.
+
+mod address;
+mod client_crate;
+mod cluster;
+mod conformance;
+mod content;
+mod crash;
+mod daemons;
+mod dev;
+mod hostile;
+mod memory;
+mod one_store;
+mod process;
+mod reference;
+mod refusals;
+mod wait;
+
+use std::io::Write;
+
+/// Says why a test did nothing. Written past the test harness, which hides what passing tests print.
+fn skipped(test: &str, why: &str) {
+    writeln!(std::io::stderr(), "skipped: {test}: {why}").expect("stderr can be written");
+}
