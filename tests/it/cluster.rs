@@ -100,7 +100,8 @@ impl Daemon {
     }
 
     pub(crate) async fn wait_ready(&mut self) {
-        self.wait_for("/readyz").await;
+        // A tracker is ready only once a storage is.
+        self.wait_for(if self.role == "tracker" { "/healthz" } else { "/readyz" }).await;
     }
 
     async fn wait_for(&mut self, path: &str) {
