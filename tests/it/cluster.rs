@@ -1,4 +1,4 @@
-//! One tracker and one storage as separate daemons, from the sample configurations of `deploy/conf`.
+//! One tracker and one storage as separate daemons, from the sample configurations and units of `deploy`.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -133,8 +133,18 @@ pub(crate) async fn ready(url: &str) -> Result<(), String> {
     if status.is_success() { Ok(()) } else { Err(format!("{status}: {text}")) }
 }
 
+/// Starts `role` as its systemd unit does, with another configuration.
 fn start(role: &str, conf: &Path) -> Process {
-    Process::start(fdfs().arg(role).arg(conf))
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../deploy/systemd/fdfs-{role}.service"));
+    let unit = std::fs::read_to_string(unit).expect("there is a unit for each daemon");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("it starts something");
+    let words: Vec<_> = line.split(' ').collect();
+    let ["/usr/bin/fdfs", arguments @ .., conf_path] = &words[..] else { panic!("not ours: {line}") };
+    assert!(
+        conf_path.starts_with("/etc/fdfs/") && conf_path.ends_with(".conf"),
+        "the last word is a path: {line}"
+    );
+    Process::start(fdfs().args(arguments).arg(conf))
 }
 
 /// A directory, made if it is not there.

@@ -77,6 +77,21 @@ fn their_client(dir: &Path, tracker: IpAddr) -> String {
     conf.into_os_string().into_string().expect("text")
 }
 
+/// The control: what the tests here expect is what FastDFS does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fastdfs_itself_passes() {
+    if !is_here("fastdfs_itself_passes") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let tracker = address::fresh();
+    let _tracker = their_tracker(dir.path(), tracker);
+    let _storage = their_storage(dir.path(), address::fresh(), &made(dir.path().join("storage")), tracker);
+    wait_for_a_place(tracker).await;
+    client_crate::run(address::tracker(tracker)).await.unwrap_or_else(|failed| panic!("{failed}"));
+    Kept::store(dir.path(), tracker).await.check(&native(tracker)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_node_serves_under_their_tracker() {
     if !is_here("our_node_serves_under_their_tracker") {
