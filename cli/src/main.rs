@@ -1,11 +1,17 @@
 //! The `fdfs` binary: daemons, client tools and the load generator.
 
 mod bench;
+mod daemon;
+mod logging;
 mod output;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use daemon::{DaemonArgs, Kind};
 
 /// A FastDFS-compatible file store: tracker, node, client tools and load generator.
 #[derive(Debug, Parser)]
@@ -17,13 +23,38 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a tracker, or start, stop and watch one in the background
+    Tracker(DaemonArgs),
+    /// Run a storage node, or start, stop and watch one in the background
+    Node(DaemonArgs),
     Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Bench(args) => bench::run(&args),
-    };
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    if let Some(exit) = run_by_name(&program, arguments) {
+        return exit;
+    }
+    match Cli::parse().command {
+        Command::Tracker(args) => daemon::run(Kind::Tracker, &args),
+        Command::Node(args) => daemon::run(Kind::Node, &args),
+        Command::Bench(args) => told(bench::run(&args)),
+    }
+}
+
+/// Called by the name of a program of FastDFS, `fdfs` is that program.
+fn run_by_name(program: &OsString, arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let name = Path::new(program).file_name()?.to_str()?;
+    match name {
+        "fdfs_trackerd" => Some(daemon::run_named(Kind::Tracker, arguments)),
+        "fdfs_storaged" => Some(daemon::run_named(Kind::Node, arguments)),
+        _ => None,
+    }
+}
+
+/// An error is told once, here.
+fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         output::complain(format_args!("fdfs: {error:#}"));
         ExitCode::FAILURE

@@ -20,7 +20,7 @@ pub struct DataLock {
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another process has it.
-    #[error("{base_path} is already in use by process {owner}; stop it first, or give another base_path")]
+    #[error("{base_path} is in use by pid {owner}; stop it first, or give another base_path")]
     Owned {
         /// The base path.
         base_path: String,

@@ -1,0 +1,114 @@
+//! Tracker or node: their configurations and applications behind one face.
+
+use std::path::Path;
+
+use protocol::config::{ConfigError, DaemonConf, Diagnostic, LocalFacts, StorageConf, TrackerConf};
+use protocol::daemon::LockError;
+use tokio_util::sync::CancellationToken;
+
+/// Which daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tracker,
+    Node,
+}
+
+impl Kind {
+    /// FastDFS's name of the program, which its pid file has too.
+    pub(crate) fn fastdfs_name(self) -> &'static str {
+        match self {
+            Self::Tracker => "fdfs_trackerd",
+            Self::Node => "fdfs_storaged",
+        }
+    }
+
+    pub(crate) fn pid_file(self) -> &'static str {
+        match self {
+            Self::Tracker => "fdfs_trackerd.pid",
+            Self::Node => "fdfs_storaged.pid",
+        }
+    }
+
+    pub(crate) fn log_file(self) -> &'static str {
+        match self {
+            Self::Tracker => "trackerd.log",
+            Self::Node => "storaged.log",
+        }
+    }
+
+    /// Reads the daemon's configuration.
+    pub(crate) fn load(
+        self,
+        path: &Path,
+        facts: &LocalFacts,
+    ) -> Result<(DaemonSettings, Vec<Diagnostic>), ConfigError> {
+        Ok(match self {
+            Self::Tracker => {
+                let (conf, found) = TrackerConf::load(path, facts)?;
+                (DaemonSettings::Tracker(Box::new(conf)), found)
+            }
+            Self::Node => {
+                let (conf, found) = StorageConf::load(path, facts)?;
+                (DaemonSettings::Node(Box::new(conf)), found)
+            }
+        })
+    }
+}
+
+/// A daemon's whole configuration.
+#[derive(Debug)]
+pub(crate) enum DaemonSettings {
+    Tracker(Box<TrackerConf>),
+    Node(Box<StorageConf>),
+}
+
+impl DaemonSettings {
+    /// The keys that both daemons have.
+    pub(crate) fn shared(&self) -> &DaemonConf {
+        match self {
+            Self::Tracker(conf) => &conf.daemon,
+            Self::Node(conf) => &conf.daemon,
+        }
+    }
+
+    /// Takes the base path and binds the listeners.
+    pub(crate) async fn build(self, facts: &LocalFacts) -> Result<App, StartError> {
+        match self {
+            Self::Tracker(conf) => Ok(App::Tracker(Box::new(tracker::App::build(*conf, facts).await?))),
+            Self::Node(_) => Err(StartError::NoNode),
+        }
+    }
+}
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Tracker(#[from] tracker::StartError),
+    #[error("this build has no node yet")]
+    NoNode,
+}
+
+impl StartError {
+    /// Pid of the process that has the base path, if that is why.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Tracker(tracker::StartError::Lock(LockError::Owned { owner, .. })) => Some(owner),
+            _ => None,
+        }
+    }
+}
+
+/// A daemon that is ready to run.
+pub(crate) enum App {
+    Tracker(Box<tracker::App>),
+}
+
+impl App {
+    /// Serves until `stop` is cancelled, then drains and saves.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        match self {
+            Self::Tracker(app) => app.run(stop).await,
+        }
+    }
+}
