@@ -1,1 +1,3 @@
-//! node
+//! The storage node: keeps the files of one group.
+
+pub mod store;

@@ -1,0 +1,229 @@
+//! The store on disk: store paths, names, binlog, in FastDFS's layout.
+//!
+//! Commit is the only door: content is written to a temporary file, gets its final name without replacing another, and
+//! is recorded in the binlog, in that order; then the caller hears of it. Blocking work runs on the store path's own
+//! threads; reads that the kernel answers from memory do not leave the caller's thread.
+
+mod alter;
+mod binlog;
+mod change;
+mod counters;
+mod data_dir;
+mod error;
+mod init_flag;
+mod layout;
+mod locks;
+mod metadata;
+mod name_maker;
+mod path_marks;
+mod pool;
+mod read;
+mod space;
+mod state_text;
+mod temporary;
+mod trunk;
+mod upload;
+
+pub use alter::LinkSpec;
+pub use binlog::BinlogPosition;
+pub use change::Change;
+pub use counters::{Counters, Tally};
+pub use error::{ReadError, StoreError};
+pub use init_flag::InitFlag;
+pub use read::{CrcWanted, SmallRead, StoredInfo};
+pub use upload::Upload;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use gateway::files::WriteError;
+use protocol::GroupName;
+use protocol::cluster::PathSpace;
+use protocol::config::params::{ClusterParams, StorePathChoice};
+use protocol::config::storage_conf::Durability;
+use protocol::config::{ReservedSpace, StorageConf};
+use protocol::file_id::{Source, StorePathIndex};
+use tokio::sync::watch;
+
+use binlog::{Binlog, Record};
+use data_dir::DataDir;
+use locks::FileLocks;
+use name_maker::NameMaker;
+use pool::Pool;
+use space::Space;
+
+/// Who this node is in the names that it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What new names carry.
+    pub source: Source,
+    /// Own addresses, as trackers see them.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One store path: its directory, its threads, its room.
+struct StorePath {
+    dir: DataDir,
+    pool: Pool,
+    readonly: bool,
+    space: Space,
+}
+
+struct Inner {
+    group: GroupName,
+    paths: Vec<Arc<StorePath>>,
+    /// `<base_path>/data`, which holds the state files.
+    base_data: PathBuf,
+    names: NameMaker,
+    binlog: Binlog,
+    counters: Counters,
+    locks: FileLocks,
+    identity: RwLock<Option<Identity>>,
+    rules: RwLock<Rules>,
+    init_flag: Mutex<InitFlag>,
+    durability: Durability,
+}
+
+/// What the trackers say about space.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    reserved: ReservedSpace,
+    choice: StorePathChoice,
+}
+
+/// A node's store. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+impl Store {
+    /// Opens the store, blocking: makes and checks directories and path marks, repairs the binlog's tail, loads the
+    /// counters, starts the threads. The caller holds the lock of the base path.
+    pub fn open(conf: &StorageConf, now: SystemTime) -> Result<Self, StoreError> {
+        layout::open(conf, now).map(|inner| Self(Arc::new(inner)))
+    }
+
+    /// Own name source and addresses, known once a tracker answered. Before that nothing can be uploaded.
+    pub fn set_identity(&self, identity: Identity) -> Result<(), StoreError> {
+        let addresses: Vec<String> = identity.addresses.iter().map(IpAddr::to_string).collect();
+        let addresses = addresses.join(",");
+        if self.init_flag().last_ip_addr != addresses {
+            self.update_init_flag(|flag| flag.last_ip_addr = addresses)?;
+        }
+        *self.0.identity.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+        Ok(())
+    }
+
+    /// Who this node is, once known.
+    pub fn identity(&self) -> Option<Identity> {
+        self.0.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes reserved space and the choice of the store path from the trackers' parameters.
+    pub fn set_params(&self, params: &ClusterParams) {
+        *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) =
+            Rules { reserved: params.reserved_storage_space, choice: params.store_path };
+    }
+
+    /// Own group.
+    pub fn group(&self) -> GroupName {
+        self.0.group
+    }
+
+    /// Number of store paths.
+    pub fn store_path_count(&self) -> usize {
+        self.0.paths.len()
+    }
+
+    /// Counters of what was asked and done. The store counts its own writes; callers count downloads and metadata reads.
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Total and free space of every store path, measured now. Blocking. Uploads are admitted by the last measurement.
+    pub fn measure_space(&self) -> Vec<PathSpace> {
+        self.0.paths.iter().map(|path| path.space.measure(&path.dir)).collect()
+    }
+
+    /// The node's state of membership.
+    pub fn init_flag(&self) -> InitFlag {
+        self.lock_flag().clone()
+    }
+
+    /// Changes the state of membership and writes it. Blocking.
+    pub fn update_init_flag(&self, change: impl FnOnce(&mut InitFlag)) -> Result<(), StoreError> {
+        let mut flag = self.lock_flag();
+        let mut next = flag.clone();
+        change(&mut next);
+        if next != *flag {
+            next.save(&self.0.base_data)?;
+            *flag = next;
+        }
+        Ok(())
+    }
+
+    fn lock_flag(&self) -> MutexGuard<'_, InitFlag> {
+        self.0.init_flag.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears of every record that the binlog gets.
+    pub fn binlog_watch(&self) -> watch::Receiver<BinlogPosition> {
+        self.0.binlog.watch()
+    }
+
+    /// Writes the counters. Blocking; called from time to time and at the end.
+    pub fn save_counters(&self) -> Result<(), StoreError> {
+        self.0.counters.save(&self.0.base_data, self.0.names.turn())
+    }
+
+    /// Syncs the binlog and saves the counters.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let store = self.clone();
+        self.0
+            .first_path()
+            .pool
+            .run(move || {
+                store.0.binlog.sync()?;
+                store.save_counters()
+            })
+            .await
+            .unwrap_or_else(|gone| Err(StoreError::Threads(gone)))
+    }
+}
+
+impl Inner {
+    fn first_path(&self) -> &StorePath {
+        self.paths.first().expect("the configuration has at least one store path")
+    }
+
+    /// The store path of a name; its index has to meet the store's count.
+    fn path(&self, index: StorePathIndex) -> Option<&Arc<StorePath>> {
+        self.paths.get(usize::from(index.0))
+    }
+
+    fn source(&self) -> Result<Source, WriteError> {
+        let identity = self.identity.read().unwrap_or_else(PoisonError::into_inner);
+        identity.as_ref().map(|identity| identity.source).ok_or(WriteError::Busy)
+    }
+
+    fn rules(&self) -> Rules {
+        *self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a record and waits until it is written, and on the disk if the configuration says so. Blocking.
+    fn record(&self, record: &Record<'_>) -> Result<(), WriteError> {
+        self.counters.last_source_update(record.time);
+        self.binlog.append(record).map_err(|source| io_failed("writing the binlog", source))
+    }
+}
+
+/// A failed system call as the caller hears it: a full disk is a refusal of its own.
+fn io_failed(doing: &'static str, source: std::io::Error) -> WriteError {
+    use std::io::ErrorKind::{NotFound, QuotaExceeded, StorageFull};
+    match source.kind() {
+        StorageFull | QuotaExceeded => WriteError::NoSpace,
+        NotFound => WriteError::NotFound,
+        _ => WriteError::Io { doing, source },
+    }
+}

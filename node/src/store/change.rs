@@ -1,0 +1,187 @@
+//! Changing appender files in place: append and modify. One change of a file at a time.
+//!
+//! An append that does not reach its commit is cut off again. A modify cannot be undone, so the part that was written
+//! is recorded: the other members have to get it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateway::files::WriteError;
+use protocol::LogicName;
+use protocol::file_id::FileKind;
+use rustix::fs::{FileType, fstat};
+
+use super::binlog::{Op, Record};
+use super::locks::FileLock;
+use super::upload::gone;
+use super::{Inner, Store, StorePath, io_failed};
+
+/// Which change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Append,
+    Modify,
+}
+
+/// A change under way. Dropped before its commit, an append leaves nothing behind.
+pub struct Change {
+    parts: Option<Parts>,
+}
+
+struct Parts {
+    store: Arc<Inner>,
+    path: Arc<StorePath>,
+    name: LogicName,
+    kind: Kind,
+    file: Arc<File>,
+    /// First byte of the change.
+    offset: u64,
+    written: u64,
+    _lock: FileLock,
+}
+
+impl Store {
+    /// Opens an append at the end of an appender file.
+    pub async fn begin_append(&self, name: &LogicName, len: u64) -> Result<Change, WriteError> {
+        self.0.counters.appends.asked(1);
+        self.0.counters.append_bytes.asked(len);
+        self.begin_change(name, Kind::Append, None).await
+    }
+
+    /// Opens a modify of an appender file from `offset` on, which is at most its size.
+    pub async fn begin_modify(&self, name: &LogicName, offset: u64, len: u64) -> Result<Change, WriteError> {
+        self.0.counters.modifies.asked(1);
+        self.0.counters.modify_bytes.asked(len);
+        self.begin_change(name, Kind::Modify, Some(offset)).await
+    }
+
+    async fn begin_change(
+        &self,
+        name: &LogicName,
+        kind: Kind,
+        offset: Option<u64>,
+    ) -> Result<Change, WriteError> {
+        let path =
+            Arc::clone(self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?);
+        let lock = self.0.locks.lock(name).await;
+        let (store, path_again, name) = (Arc::clone(&self.0), Arc::clone(&path), name.clone());
+        let job = move || {
+            let (file, size) = open_appender(&path, &name)?;
+            let offset = offset.unwrap_or(size);
+            if offset > size {
+                return Err(WriteError::Invalid("the offset lies behind the end of the file"));
+            }
+            Ok(Parts { store, path, name, kind, file: Arc::new(file), offset, written: 0, _lock: lock })
+        };
+        let parts = path_again.pool.run(job).await.map_err(gone)??;
+        Ok(Change { parts: Some(parts) })
+    }
+}
+
+/// Opens a file that may change, and gives its size. Blocking.
+pub(super) fn open_appender(path: &StorePath, name: &LogicName) -> Result<(File, u64), WriteError> {
+    let file = match path.dir.open_write(name.true_name()) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(WriteError::NotFound),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Err(NOT_REGULAR),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(NOT_REGULAR);
+        }
+        Err(error) => return Err(io_failed("opening a file", error)),
+    };
+    if !matches!(name.kind(), Ok(FileKind::Appender)) {
+        return Err(WriteError::Invalid("not an appender file; only those can change"));
+    }
+    let stat = fstat(&file).map_err(|error| io_failed("asking a file's size", error.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(NOT_REGULAR);
+    }
+    Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
+}
+
+const NOT_REGULAR: WriteError = WriteError::Invalid("not a regular file");
+
+/// Time of a file's last change. Blocking.
+pub(super) fn mtime(file: &File) -> Result<i64, WriteError> {
+    let stat = fstat(file).map_err(|error| io_failed("reading a file's time", error.into()))?;
+    Ok(stat.st_mtime)
+}
+
+impl Change {
+    /// Writes the next piece.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        let Some(parts) = &mut self.parts else { return Err(WriteError::Invalid("the change is over")) };
+        let (file, at, len) = (Arc::clone(&parts.file), parts.offset + parts.written, chunk.len() as u64);
+        parts.store.counters.file_writes.asked(1);
+        let written = parts.path.pool.run(move || file.write_all_at(&chunk, at)).await.map_err(gone)?;
+        written.map_err(|error| io_failed("writing a file", error))?;
+        parts.store.counters.file_writes.done(1);
+        parts.written += len;
+        Ok(())
+    }
+
+    /// Records the change.
+    pub async fn commit(mut self) -> Result<(), WriteError> {
+        let Some(parts) = self.parts.take() else { return Ok(()) };
+        let path = Arc::clone(&parts.path);
+        path.pool.run(move || parts.commit()).await.map_err(gone)?
+    }
+}
+
+impl Parts {
+    /// Blocking.
+    fn commit(self) -> Result<(), WriteError> {
+        let outcome = self.record();
+        if outcome.is_err() {
+            self.undo();
+            return outcome;
+        }
+        let counters = &self.store.counters;
+        let (count, bytes) = match self.kind {
+            Kind::Append => (&counters.appends, &counters.append_bytes),
+            Kind::Modify => (&counters.modifies, &counters.modify_bytes),
+        };
+        count.done(1);
+        bytes.done(self.written);
+        Ok(())
+    }
+
+    fn record(&self) -> Result<(), WriteError> {
+        if self.written == 0 {
+            return Ok(());
+        }
+        if self.store.durability == protocol::config::storage_conf::Durability::Fsync {
+            self.file.sync_data().map_err(|error| io_failed("syncing a file", error))?;
+        }
+        let op = match self.kind {
+            Kind::Append => Op::Append(self.offset, self.written),
+            Kind::Modify => Op::Modify(self.offset, self.written),
+        };
+        self.store.record(&Record { time: mtime(&self.file)?, op, name: self.name.as_str() })
+    }
+
+    /// Blocking.
+    fn undo(&self) {
+        let undone = match self.kind {
+            Kind::Append => {
+                self.file.set_len(self.offset).map_err(|error| io_failed("cutting a file back", error))
+            }
+            Kind::Modify => self.record(),
+        };
+        if let Err(error) = undone {
+            tracing::error!(name = %self.name, %error, "a change that was broken off cannot be undone");
+        }
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            let path = Arc::clone(&parts.path);
+            path.pool.run_detached(move || parts.undo());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `<store path>/data`: one open directory, and the system calls below it. Paths come from parsed names only.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+
+/// Files are readable by everybody and writable by the owner, as the reference makes them.
+pub(super) const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// The `data` directory of a store path.
+pub(super) struct DataDir {
+    fd: OwnedFd,
+    /// `<store path>/data`, as configured: targets of links are written with it.
+    path: PathBuf,
+}
+
+impl DataDir {
+    /// Opens an existing directory.
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = fs::openat(CWD, &path, flags, Mode::empty())?;
+        Ok(Self { fd, path })
+    }
+
+    /// The directory's path as configured.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a regular file for reading, without following a link at its end.
+    pub(super) fn open_read(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        Ok(File::from(fs::openat(&self.fd, name, flags, Mode::empty())?))
+    }
+
+    /// The same if the kernel knows the way from memory; `WouldBlock` if the disk has to be asked.
+    pub(super) fn open_read_cached(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = fs::openat2(&self.fd, name, flags, Mode::empty(), ResolveFlags::CACHED)?;
+        Ok(File::from(fd))
+    }
+
+    /// Opens an existing file for reading and writing, without following a link.
+    pub(super) fn open_write(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        Ok(File::from(fs::openat(&self.fd, name, flags, Mode::empty())?))
+    }
+
+    /// Makes a new file.
+    pub(super) fn create(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        Ok(File::from(fs::openat(&self.fd, name, flags, FILE_MODE)?))
+    }
+
+    /// Gives a file another name, if nothing has it yet.
+    pub(super) fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)?)
+    }
+
+    /// Gives a file another name, over what has it.
+    pub(super) fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Removes a file or link.
+    pub(super) fn unlink(&self, name: &str) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// Size, times and type of what has the name, links not followed.
+    pub(super) fn stat(&self, name: &str) -> io::Result<Stat> {
+        Ok(fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Makes a symbolic link.
+    pub(super) fn symlink(&self, target: &Path, name: &str) -> io::Result<()> {
+        Ok(fs::symlinkat(target, &self.fd, name)?)
+    }
+
+    /// Target of a symbolic link.
+    pub(super) fn read_link(&self, name: &str) -> io::Result<String> {
+        let target = fs::readlinkat(&self.fd, name, Vec::new())?;
+        target.into_string().map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Puts the directory that holds `name` on the disk.
+    pub(super) fn sync_parent(&self, name: &str) -> io::Result<()> {
+        let parent = name.rsplit_once('/').map_or(".", |(parent, _)| parent);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = fs::openat(&self.fd, parent, flags, Mode::empty())?;
+        Ok(fs::fsync(directory)?)
+    }
+
+    /// Blocks of the file system, for `space`.
+    pub(super) fn statvfs(&self) -> io::Result<fs::StatVfs> {
+        Ok(fs::statvfs(&self.path)?)
+    }
+
+    /// The directory itself.
+    pub(super) fn fd(&self) -> impl AsFd + '_ {
+        &self.fd
+    }
+}

@@ -1,0 +1,145 @@
+//! Opening a store: directories, marks, state files, in an order that a crash at any point leaves repairable.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use protocol::config::params::StorePathChoice;
+use protocol::config::storage_conf::StorePath as PathConf;
+use protocol::config::{ReservedSpace, StorageConf};
+use rustix::fs::{Mode, mkdirat};
+use tracing::{info, warn};
+
+use super::binlog::Binlog;
+use super::counters::Counters;
+use super::data_dir::DataDir;
+use super::locks::FileLocks;
+use super::name_maker::NameMaker;
+use super::pool::Pool;
+use super::space::Space;
+use super::{InitFlag, Inner, Rules, StoreError, StorePath, path_marks, temporary};
+
+const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// Opens everything. Blocking.
+pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {
+    let group = conf.group_name.ok_or(StoreError::NoGroup)?;
+    let base_data = conf.daemon.base_path.join("data");
+    make_dir_all(&base_data)?;
+    let flag = InitFlag::load(&base_data, conf.store_paths.len())?;
+    let is_new = flag.is_none();
+    let data_dirs: Vec<PathBuf> = conf.store_paths.iter().map(|path| path.path.join("data")).collect();
+    if is_new && conf.check_store_path_mark && path_marks::any_present(data_dirs.iter().map(PathBuf::as_path))
+    {
+        return Err(StoreError::State {
+            path: base_data.join(".data_init_flag").display().to_string(),
+            reason: "missing, but a store path carries a mark of an earlier node; restore the file, or remove the \
+                     .fastdfs_vars of every store path to begin anew"
+                .to_owned(),
+        });
+    }
+    let mut flag = flag.unwrap_or_else(|| InitFlag { join_time: unix_seconds(now), ..InitFlag::default() });
+    let mut paths = Vec::new();
+    for (index, (path, data)) in conf.store_paths.iter().zip(data_dirs).enumerate() {
+        paths.push(Arc::new(open_path(conf, index, path, data, is_new)?));
+    }
+    if is_new || flag.last_server_port != conf.daemon.port() {
+        flag.last_server_port = conf.daemon.port();
+        flag.save(&base_data)?;
+    }
+    if conf.check_store_path_mark {
+        for (index, path) in paths.iter().enumerate() {
+            path_marks::check(path.dir.path(), index, &mut flag, &base_data)?;
+        }
+    }
+    let (counters, turn) = Counters::load(&base_data)?;
+    let binlog = Binlog::open(&base_data.join("sync"), conf.durability)?;
+    for path in &paths {
+        path.space.measure(&path.dir);
+    }
+    Ok(Inner {
+        group,
+        paths,
+        base_data,
+        names: NameMaker::new(conf, turn),
+        binlog,
+        counters,
+        locks: FileLocks::default(),
+        identity: RwLock::new(None),
+        rules: RwLock::new(Rules { reserved: ReservedSpace::default(), choice: StorePathChoice::RoundRobin }),
+        init_flag: Mutex::new(flag),
+        durability: conf.durability,
+    })
+}
+
+fn open_path(
+    conf: &StorageConf,
+    index: usize,
+    path: &PathConf,
+    data: PathBuf,
+    is_new_node: bool,
+) -> Result<StorePath, StoreError> {
+    // The first path may be made; a later one that is missing is most likely a disk that is not mounted.
+    if index == 0 {
+        make_dir_all(&data)?;
+    } else {
+        match fs::create_dir(&data) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::io("create", &data)(error));
+            }
+            _ => {}
+        }
+    }
+    let dir = DataDir::open(data).map_err(StoreError::io("open", path.path.join("data")))?;
+    let made = make_sub_dirs(&dir, conf.subdir_count_per_path)?;
+    if made && !is_new_node {
+        warn!(
+            store_path = %path.path.display(),
+            "directories were missing and are made anew; if this disk was replaced, its files are on the other members only"
+        );
+    }
+    temporary::remove_leftovers(&dir)?;
+    let threads =
+        usize::try_from(conf.disk_threads.disk_writer_threads.max(conf.disk_threads.disk_reader_threads))
+            .unwrap_or(1)
+            .clamp(MIN_THREADS, MAX_THREADS);
+    let pool = Pool::start(&format!("store-{index}"), threads)
+        .map_err(StoreError::io("start threads for", dir.path()))?;
+    Ok(StorePath { dir, pool, readonly: path.readonly, space: Space::default() })
+}
+
+/// Threads of a store path: two keep one busy with the page cache while another waits for the disk.
+const MIN_THREADS: usize = 2;
+const MAX_THREADS: usize = 64;
+
+fn make_dir_all(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(StoreError::io("create", path))
+}
+
+/// Makes the two levels of directories unless both the first and the last are there. True if any had to be made.
+fn make_sub_dirs(dir: &DataDir, count: u32) -> Result<bool, StoreError> {
+    let last = count.saturating_sub(1);
+    let is_there = |high: u32, low: u32| dir.path().join(format!("{high:02X}/{low:02X}")).is_dir();
+    if is_there(0, 0) && is_there(last, last) {
+        return Ok(false);
+    }
+    info!(path = %dir.path().display(), directories = count * count, "making directories");
+    let make = |name: &str| match mkdirat(dir.fd(), name, DIR_MODE) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(StoreError::io("create", dir.path().join(name))(error.into())),
+    };
+    for high in 0..count {
+        make(&format!("{high:02X}"))?;
+        for low in 0..count {
+            make(&format!("{high:02X}/{low:02X}"))?;
+        }
+    }
+    Ok(true)
+}
+
+pub(super) fn unix_seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

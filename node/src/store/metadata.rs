@@ -1,0 +1,202 @@
+//! Metadata: `name 0x02 value` items joined by 0x01, sorted by name, in a file `NAME-m` beside the file.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use gateway::files::WriteError;
+use protocol::LogicName;
+use protocol::storage::MetadataMode;
+
+use super::binlog::{Op, Record};
+use super::layout::unix_seconds;
+use super::temporary::Temporary;
+use super::upload::gone;
+use super::{Inner, ReadError, Store, StorePath, io_failed, read};
+
+const ITEM: u8 = 1;
+const VALUE: u8 = 2;
+const MAX_NAME: usize = 64;
+const MAX_VALUE: usize = 256;
+/// Longer files were not made by any FastDFS: a request holds at most 256 KiB, a merge adds to that.
+const MAX_FILE: u64 = 16 << 20;
+
+impl Store {
+    /// Replaces or merges a file's metadata. Overwriting with nothing deletes it.
+    pub async fn set_metadata(
+        &self,
+        name: &LogicName,
+        mode: MetadataMode,
+        text: Bytes,
+    ) -> Result<(), WriteError> {
+        self.0.counters.set_metas.asked(1);
+        let path =
+            Arc::clone(self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?);
+        let of =
+            name.metadata_name().map_err(|_| WriteError::Invalid("the name is too long to have metadata"))?;
+        if !self.exists(name).await? {
+            return Err(WriteError::NotFound);
+        }
+        let lock = self.0.locks.lock(name).await;
+        let inner = Arc::clone(&self.0);
+        let job = move || {
+            let done = inner.write_metadata(&path, &of, mode, &text);
+            drop(lock);
+            done
+        };
+        let store_path = self.0.path(name.store_path()).ok_or(WriteError::NotFound)?;
+        store_path.pool.run(job).await.map_err(gone)??;
+        self.0.counters.set_metas.done(1);
+        Ok(())
+    }
+
+    /// The stored text; `NotFound` if the file or its metadata does not exist.
+    pub async fn metadata(&self, name: &LogicName) -> Result<Bytes, ReadError> {
+        let of = name.metadata_name().map_err(|_| ReadError::NotFound)?;
+        self.open_file(name).await?;
+        let path = Arc::clone(self.0.read_path(name)?);
+        let text = self
+            .0
+            .read_path(name)?
+            .pool
+            .run(move || read::read_all(path.dir.open_read(of.true_name())?, MAX_FILE))
+            .await??;
+        // FastDFS leaves a NUL and stale bytes where it dropped or cut items.
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        Ok(Bytes::from(text).slice(..end))
+    }
+}
+
+impl Inner {
+    /// Blocking; the caller holds the file's lock.
+    fn write_metadata(
+        &self,
+        path: &Arc<StorePath>,
+        of: &LogicName,
+        mode: MetadataMode,
+        text: &[u8],
+    ) -> Result<(), WriteError> {
+        let old = match path.dir.open_read(of.true_name()) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io_failed("opening metadata", error)),
+        };
+        let new = match (mode, &old) {
+            (MetadataMode::Merge, _) if text.is_empty() => return Ok(()),
+            (MetadataMode::Merge, Some(_)) => {
+                let old = old.as_ref().map(File::try_clone).transpose().and_then(|file| match file {
+                    Some(file) => read::read_all(file, MAX_FILE),
+                    None => Ok(Vec::new()),
+                });
+                merge(&old.map_err(|error| io_failed("reading metadata", error))?, text)
+            }
+            _ => pack(items(text)),
+        };
+        let time = unix_seconds(SystemTime::now());
+        if new.is_empty() {
+            if old.is_some() {
+                path.dir.unlink(of.true_name()).map_err(|error| io_failed("deleting metadata", error))?;
+                self.record(&Record { time, op: Op::Delete, name: of.as_str() })?;
+            }
+            return Ok(());
+        }
+        let mut temporary =
+            Temporary::create(path).map_err(|error| io_failed("making a metadata file", error))?;
+        let write = |mut file: &File| file.write_all(&new).and_then(|()| file.sync_data());
+        write(temporary.file()).map_err(|error| io_failed("writing metadata", error))?;
+        temporary.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;
+        let op = if old.is_some() { Op::Update } else { Op::Create };
+        self.record(&Record { time, op, name: of.as_str() })
+    }
+}
+
+type Item<'a> = (&'a [u8], &'a [u8]);
+
+/// The items of a text, sorted by name: rows without a value separator are dropped, long parts are cut.
+fn items(text: &[u8]) -> Vec<Item<'_>> {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    let rows = text[..end].split(|byte| *byte == ITEM);
+    let mut items: Vec<Item<'_>> = rows
+        .filter_map(|row| {
+            let at = row.iter().position(|byte| *byte == VALUE)?;
+            let (name, value) = (&row[..at], &row[at + 1..]);
+            Some((&name[..name.len().min(MAX_NAME)], &value[..value.len().min(MAX_VALUE)]))
+        })
+        .collect();
+    items.sort_by_key(|(name, _)| *name);
+    items
+}
+
+fn pack(items: Vec<Item<'_>>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (name, value) in items {
+        if !text.is_empty() {
+            text.push(ITEM);
+        }
+        text.extend_from_slice(name);
+        text.push(VALUE);
+        text.extend_from_slice(value);
+    }
+    text
+}
+
+/// Two sorted lists as one: of equal names the new value; further equal names of the new list are added.
+fn merge(old: &[u8], new: &[u8]) -> Vec<u8> {
+    let (old, new) = (items(old), items(new));
+    let mut merged = Vec::with_capacity(old.len() + new.len());
+    let (mut olds, mut news) = (old.into_iter().peekable(), new.into_iter().peekable());
+    loop {
+        match (olds.peek(), news.peek()) {
+            (Some(old), Some(new)) => match old.0.cmp(new.0) {
+                std::cmp::Ordering::Less => merged.extend(olds.next()),
+                std::cmp::Ordering::Equal => {
+                    olds.next();
+                    merged.extend(news.next());
+                }
+                std::cmp::Ordering::Greater => merged.extend(news.next()),
+            },
+            (Some(_), None) => merged.extend(olds.next()),
+            (None, Some(_)) => merged.extend(news.next()),
+            (None, None) => return pack(merged),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(readable: &str) -> Vec<u8> {
+        readable.replace('=', "\u{2}").replace('&', "\u{1}").into_bytes()
+    }
+
+    #[test]
+    fn texts_are_sorted_cut_and_cleaned() {
+        let check =
+            |given: &str, stored: &str| assert_eq!(pack(items(&text(given))), text(stored), "{given}");
+        check("", "");
+        check("width=120&author=bob", "author=bob&width=120");
+        check("a=1&dropped&b=2&", "a=1&b=2");
+        check("dropped", "");
+        check("a=1=2", "a=1=2");
+        check("a=&=x", "=x&a=");
+        check("b=1&a=2&b=0", "a=2&b=1&b=0");
+        check("a=1\0b=2", "a=1");
+        let (long_name, long_value) = ("n".repeat(80), "v".repeat(300));
+        check(&format!("{long_name}={long_value}"), &format!("{}={}", &long_name[..64], &long_value[..256]));
+    }
+
+    #[test]
+    fn merging_keeps_the_old_and_prefers_the_new() {
+        let check = |old: &str, new: &str, merged: &str| {
+            assert_eq!(merge(&text(old), &text(new)), text(merged), "{old} + {new}");
+        };
+        check("", "a=1", "a=1");
+        check("a=1", "", "a=1");
+        check("a=1&c=3", "b=2&c=4", "a=1&b=2&c=4");
+        check("c=3", "c=4&c=5", "c=4&c=5");
+        check("b=1", "a=0&z=9", "a=0&b=1&z=9");
+    }
+}

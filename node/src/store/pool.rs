@@ -1,0 +1,125 @@
+//! The threads of one store path, behind a bounded queue: a slow disk makes its own callers wait, nobody else.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// Jobs that wait or run at once; further callers wait for a place.
+const PLACES: usize = 1024;
+/// Enough for the deepest job.
+const STACK: usize = 256 * 1024;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The job did not run to its end: its thread is gone, or it panicked.
+#[derive(Debug, Clone, Copy, Error)]
+#[error("a job of the store was dropped")]
+pub struct PoolGone;
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    idle: usize,
+    closed: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The threads of one store path; they end when it is dropped.
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+}
+
+impl Pool {
+    /// Starts `threads` threads.
+    pub(super) fn start(name: &str, threads: usize) -> io::Result<Self> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new() });
+        let pool = Self { shared: Arc::clone(&shared), places: Arc::new(Semaphore::new(PLACES)) };
+        for _ in 0..threads {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || work(&shared))?;
+        }
+        Ok(pool)
+    }
+
+    /// Runs a blocking job on one of the threads and waits for its result. A caller that goes away does not stop it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolGone> {
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => Arc::clone(&self.places).acquire_owned().await.map_err(|_| PoolGone)?,
+        };
+        let (tell, told) = oneshot::channel();
+        self.push(place, move || {
+            // Nobody hears the result of a caller that went away.
+            let _ = tell.send(job());
+        });
+        told.await.map_err(|_| PoolGone)
+    }
+
+    /// Runs a job that nobody waits for, such as a clean-up; it does not need a place.
+    pub(super) fn run_detached(&self, job: impl FnOnce() + Send + 'static) {
+        self.enqueue(Box::new(job));
+    }
+
+    fn push(&self, place: OwnedSemaphorePermit, job: impl FnOnce() + Send + 'static) {
+        self.enqueue(Box::new(move || {
+            job();
+            drop(place);
+        }));
+    }
+
+    fn enqueue(&self, job: Job) {
+        let mut queue = self.shared.lock();
+        queue.jobs.push_back(job);
+        let wake = queue.idle > 0;
+        drop(queue);
+        if wake {
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut queue = shared.lock();
+    loop {
+        if let Some(job) = queue.jobs.pop_front() {
+            drop(queue);
+            // A panic is a bug in one job; its caller hears `PoolGone`, and the thread goes on.
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a job of the store panicked");
+            }
+            queue = shared.lock();
+        } else if queue.closed {
+            return;
+        } else {
+            queue.idle += 1;
+            queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Reading: where a name's content lies, and bytes of it.
+//!
+//! Links lead to files of the store only. A name's own text says whether it is the ID's time or the file's that counts.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use gateway::files::OpenFile;
+use protocol::LogicName;
+use protocol::file_id::FileKind;
+use rustix::fs::{FileType, Stat, fstat};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::pool::PoolGone;
+use super::{Inner, ReadError, Store, StorePath, trunk};
+
+/// Pieces that a checksum is computed in.
+const PIECE: usize = 256 * 1024;
+
+/// Whether the checksum of a file whose name does not hold it is wanted: the whole file is read for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrcWanted {
+    /// Compute it.
+    Yes,
+    /// Leave it 0.
+    No,
+}
+
+/// What a query for a file is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredInfo {
+    /// Bytes of content.
+    pub size: u64,
+    /// Last change, unix seconds; of a trunk member the time in its name.
+    pub mtime: i64,
+    /// CRC32 of the content: from the name, computed, or 0.
+    pub crc32: u32,
+}
+
+/// A read of a part of a file that may be small.
+#[derive(Debug)]
+pub enum SmallRead {
+    /// The part, in memory.
+    Content {
+        /// Bytes of the whole file.
+        len: u64,
+        /// Time for `Last-Modified`.
+        modified: SystemTime,
+        /// Whether the content can change under this name.
+        mutable: bool,
+        /// The part, cut at the end of the file.
+        content: Bytes,
+    },
+    /// More than the caller wants in memory: read it piece by piece.
+    Large(OpenFile),
+}
+
+impl Store {
+    /// Opens a file: a plain one, a member of a trunk file, a link's target, or a trunk file itself by its number.
+    pub async fn open_file(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
+        match self.open_cached(name) {
+            Err(error) if would_block(&error) => {}
+            outcome => return outcome,
+        }
+        let (inner, wanted) = (Arc::clone(&self.0), name.clone());
+        self.pool_of(name)?.pool.run(move || inner.open(&wanted)).await?
+    }
+
+    /// Reads a part of an open file. Blocking work is done on the store path's threads.
+    pub async fn read_at(
+        &self,
+        name: &LogicName,
+        file: &OpenFile,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<Bytes> {
+        let len = usize::try_from(file.len.saturating_sub(offset)).unwrap_or(usize::MAX).min(len);
+        let at = file.offset + offset;
+        self.0.counters.file_reads.asked(1);
+        let content = match read_cached(&file.file, at, len)? {
+            Some(content) => content,
+            None => {
+                let path = self.0.path(name.store_path()).ok_or(io::ErrorKind::NotFound)?;
+                let file = Arc::clone(&file.file);
+                let read = path.pool.run(move || read_whole(&file, at, len)).await;
+                read.map_err(|PoolGone| io::Error::other("the store's threads have ended"))??
+            }
+        };
+        self.0.counters.file_reads.done(1);
+        Ok(content)
+    }
+
+    /// Reads `len` bytes from `offset` on (0 means to the end), if that is at most `max` bytes: in one go, without
+    /// leaving the thread when the kernel has all in memory.
+    pub async fn read_small(
+        &self,
+        name: &LogicName,
+        offset: u64,
+        len: u64,
+        max: usize,
+    ) -> Result<SmallRead, ReadError> {
+        let file = self.open_file(name).await?;
+        let left = file.len.saturating_sub(offset);
+        let part = if len == 0 { left } else { left.min(len) };
+        match usize::try_from(part) {
+            Ok(part) if part <= max => {
+                let content = self.read_at(name, &file, offset, part).await?;
+                Ok(SmallRead::Content {
+                    len: file.len,
+                    modified: file.modified,
+                    mutable: file.mutable,
+                    content,
+                })
+            }
+            _ => Ok(SmallRead::Large(file)),
+        }
+    }
+
+    /// Size, time and checksum.
+    pub async fn info(&self, name: &LogicName, crc: CrcWanted) -> Result<StoredInfo, ReadError> {
+        const MIN_TRUE_NAME: usize = 33;
+        if name.true_name().len() < MIN_TRUE_NAME {
+            return Err(ReadError::Invalid("the name is too short to be a file's"));
+        }
+        let (inner, wanted) = (Arc::clone(&self.0), name.clone());
+        self.pool_of(name)?.pool.run(move || inner.info(&wanted, crc)).await?
+    }
+
+    /// Whether something has this name, links followed as far as reads follow them.
+    pub(super) async fn exists(&self, name: &LogicName) -> Result<bool, gateway::files::WriteError> {
+        match self.open_file(name).await {
+            Ok(_) => Ok(true),
+            Err(ReadError::NotFound | ReadError::NotRegular) => Ok(false),
+            Err(ReadError::Invalid(reason)) => Err(gateway::files::WriteError::Invalid(reason)),
+            Err(ReadError::Io(source)) => Err(super::io_failed("looking for a file", source)),
+        }
+    }
+
+    fn pool_of(&self, name: &LogicName) -> Result<&Arc<StorePath>, ReadError> {
+        self.0.path(name.store_path()).ok_or(ReadError::Invalid("no such store path"))
+    }
+
+    /// The plain case, if the kernel needs no disk for it; `WouldBlock` for all others.
+    fn open_cached(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
+        let path = self.pool_of(name)?;
+        let kind = name.kind();
+        if matches!(kind, Ok(FileKind::Trunk(_))) || name.as_str().ends_with("-m") {
+            return Err(would_block_error());
+        }
+        let counters = &self.0.counters;
+        counters.file_opens.asked(1);
+        let file = match path.dir.open_read_cached(name.true_name()) {
+            Ok(file) => file,
+            Err(error) => {
+                let errno = Errno::from_io_error(&error);
+                // A link, or a kernel or file system that cannot tell: the slow way knows.
+                return Err(match errno {
+                    Some(Errno::NOENT) => ReadError::NotFound,
+                    _ => would_block_error(),
+                });
+            }
+        };
+        let file = opened(file, name, kind.ok())?;
+        counters.file_opens.done(1);
+        Ok(file)
+    }
+}
+
+fn would_block_error() -> ReadError {
+    ReadError::Io(io::ErrorKind::WouldBlock.into())
+}
+
+fn would_block(error: &ReadError) -> bool {
+    matches!(error, ReadError::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// A plain file that was opened: its size and times.
+fn opened(file: File, name: &LogicName, kind: Option<FileKind>) -> Result<OpenFile, ReadError> {
+    let stat = fstat(&file).map_err(io::Error::from)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(ReadError::NotRegular);
+    }
+    let code_time = match kind {
+        Some(FileKind::Normal) => name.code().ok().map(|code| code.timestamp),
+        _ => None,
+    };
+    let (modified, mutable) = match code_time {
+        Some(seconds) => (UNIX_EPOCH + Duration::from_secs(seconds.into()), false),
+        None => (mtime(&stat), true),
+    };
+    let len = u64::try_from(stat.st_size).unwrap_or(0);
+    Ok(OpenFile { file: Arc::new(file), offset: 0, len, modified, mutable })
+}
+
+fn mtime(stat: &Stat) -> SystemTime {
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+    let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    UNIX_EPOCH + Duration::new(seconds, nanoseconds)
+}
+
+impl Inner {
+    /// Blocking.
+    pub(super) fn open(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
+        self.counters.file_opens.asked(1);
+        self.refuse_metadata(name)?;
+        let file = match name.kind() {
+            Ok(FileKind::Trunk(slot)) => match trunk::open(self, name, slot)? {
+                trunk::Member::File(file) => file,
+                trunk::Member::Link(target) => self.open_target(&target)?,
+            },
+            kind => match self.open_plain(name, kind.ok()) {
+                Err(ReadError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                    let target = self.link_target(name)?;
+                    let file = self.open_target(&target)?;
+                    // A link's own name says nothing about its target.
+                    OpenFile { mutable: true, ..file }
+                }
+                outcome => outcome?,
+            },
+        };
+        self.counters.file_opens.done(1);
+        Ok(file)
+    }
+
+    /// What a link leads to, which is no link itself.
+    fn open_target(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
+        match name.kind() {
+            Ok(FileKind::Trunk(slot)) => match trunk::open(self, name, slot)? {
+                trunk::Member::File(file) => Ok(file),
+                trunk::Member::Link(_) => Err(ReadError::NotFound),
+            },
+            kind => self.open_plain(name, kind.ok()),
+        }
+    }
+
+    pub(super) fn read_path(&self, name: &LogicName) -> Result<&Arc<StorePath>, ReadError> {
+        self.path(name.store_path()).ok_or(ReadError::Invalid("no such store path"))
+    }
+
+    fn open_plain(&self, name: &LogicName, kind: Option<FileKind>) -> Result<OpenFile, ReadError> {
+        opened(self.read_path(name)?.dir.open_read(name.true_name())?, name, kind)
+    }
+
+    /// The file of this store that a symbolic link leads to.
+    pub(super) fn link_target(&self, name: &LogicName) -> Result<LogicName, ReadError> {
+        let dir = &self.read_path(name)?.dir;
+        let target = dir.read_link(name.true_name())?;
+        let below = dir.path().to_str().and_then(|data| target.strip_prefix(data)?.strip_prefix('/'));
+        let below = below.ok_or(ReadError::NotFound)?;
+        LogicName::parse(&format!("{}/{below}", name.store_path())).map_err(|_| ReadError::NotFound)
+    }
+
+    /// Metadata has commands of its own; as a file, nobody is to see it.
+    pub(super) fn refuse_metadata(&self, name: &LogicName) -> Result<(), ReadError> {
+        let Some(owner) = name.metadata_owner() else { return Ok(()) };
+        match self.read_path(&owner)?.dir.stat(owner.true_name()) {
+            Ok(_) => Err(ReadError::NotFound),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn info(&self, name: &LogicName, crc: CrcWanted) -> Result<StoredInfo, ReadError> {
+        let file = self.open(name)?;
+        let kind = name.kind().ok();
+        let mtime = match kind {
+            Some(FileKind::Trunk(_)) => i64::from(name.code().map(|code| code.timestamp).unwrap_or(0)),
+            // Of a link its own time, not its target's.
+            _ => self.read_path(name)?.dir.stat(name.true_name())?.st_mtime,
+        };
+        let crc32 = match (kind, crc) {
+            (Some(FileKind::Normal | FileKind::Trunk(_)), _) => {
+                name.code().map(|code| code.crc32).unwrap_or(0)
+            }
+            (Some(FileKind::Appender | FileKind::Slave), CrcWanted::Yes) => {
+                crc_of(&file.file, file.offset, file.len)?
+            }
+            _ => 0,
+        };
+        Ok(StoredInfo { size: file.len, mtime, crc32 })
+    }
+}
+
+/// CRC32 of a part of a file. Blocking.
+pub(super) fn crc_of(file: &File, mut offset: u64, mut len: u64) -> io::Result<u32> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut piece = vec![0; PIECE];
+    while len > 0 {
+        let want = usize::try_from(len).unwrap_or(PIECE).min(PIECE);
+        let read = file.read_at(&mut piece[..want], offset)?;
+        if read == 0 {
+            break;
+        }
+        crc.update(&piece[..read]);
+        offset += read as u64;
+        len -= read as u64;
+    }
+    Ok(crc.finalize())
+}
+
+/// The bytes if all are in memory; `None` if the disk has to be asked.
+fn read_cached(file: &File, offset: u64, len: usize) -> io::Result<Option<Bytes>> {
+    if len == 0 {
+        return Ok(Some(Bytes::new()));
+    }
+    let mut content = vec![0; len];
+    let read = preadv2(file, &mut [io::IoSliceMut::new(&mut content)], offset, ReadWriteFlags::NOWAIT);
+    match read {
+        Ok(read) if read == len => Ok(Some(content.into())),
+        // Less than asked for: the file shrank, or only its beginning is in memory.
+        Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All bytes, fewer only if the file ends before. Blocking.
+fn read_whole(file: &File, offset: u64, len: usize) -> io::Result<Bytes> {
+    let mut content = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match file.read_at(&mut content[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    content.truncate(filled);
+    Ok(content.into())
+}
+
+/// A whole small file, such as metadata. Blocking.
+pub(super) fn read_all(mut file: File, max: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    Read::by_ref(&mut file).take(max).read_to_end(&mut content)?;
+    Ok(content)
+}

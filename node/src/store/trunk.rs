@@ -1,0 +1,71 @@
+//! Reading members of trunk files, which FastDFS made. A slot is a 24-byte header, then the content.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 1 | `F` file, `L` link, 0 free |
+//! | 1 | 4 | bytes of the slot |
+//! | 5 | 4 | bytes of content |
+//! | 9 | 4 | CRC32 |
+//! | 13 | 4 | time |
+//! | 17 | 7 | last seven characters of the name |
+//!
+//! All but the type must be what the name says, else the slot holds another file by now.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use gateway::files::OpenFile;
+use protocol::LogicName;
+use protocol::file_id::TrunkSlot;
+
+use super::{Inner, ReadError};
+
+const HEADER_LEN: usize = 24;
+
+/// What a slot holds.
+pub(super) enum Member {
+    /// Content of a file.
+    File(OpenFile),
+    /// The name of another file.
+    Link(LogicName),
+}
+
+/// Opens the slot that a name describes. Blocking.
+pub(super) fn open(store: &Inner, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
+    let code = name.code().map_err(|_| ReadError::NotFound)?;
+    let tail = name.tail().ok_or(ReadError::NotFound)?;
+    let size = code.size.size().and_then(|size| u32::try_from(size).ok()).ok_or(ReadError::NotFound)?;
+    let container = format!("{}/{:06}", name.sub_dir().to_path(), slot.file_id);
+    let file = store.read_path(name)?.dir.open_read(&container)?;
+    let mut header = [0; HEADER_LEN];
+    match file.read_exact_at(&mut header, slot.offset.into()) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(ReadError::NotFound),
+        outcome => outcome?,
+    }
+    let mut expected = [0; HEADER_LEN];
+    expected[1..5].copy_from_slice(&slot.size.to_be_bytes());
+    expected[5..9].copy_from_slice(&size.to_be_bytes());
+    expected[9..13].copy_from_slice(&code.crc32.to_be_bytes());
+    expected[13..17].copy_from_slice(&code.timestamp.to_be_bytes());
+    expected[17..].copy_from_slice(tail.as_bytes());
+    if header[1..] != expected[1..] {
+        return Err(ReadError::NotFound);
+    }
+    let offset = u64::from(slot.offset) + HEADER_LEN as u64;
+    match header[0] {
+        b'F' => Ok(Member::File(OpenFile {
+            file: Arc::new(file),
+            offset,
+            len: size.into(),
+            modified: UNIX_EPOCH + Duration::from_secs(code.timestamp.into()),
+            mutable: false,
+        })),
+        b'L' if size <= 255 => {
+            let mut text = vec![0; usize::try_from(size).unwrap_or(0)];
+            file.read_exact_at(&mut text, offset)?;
+            LogicName::from_bytes(&text).map(Member::Link).map_err(|_| ReadError::NotFound)
+        }
+        _ => Err(ReadError::NotFound),
+    }
+}

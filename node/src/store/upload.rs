@@ -1,0 +1,301 @@
+//! New files: content into a temporary file, then commit.
+
+use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
+use protocol::LogicName;
+use protocol::config::params::StorePathChoice;
+use protocol::config::storage_conf::Durability;
+use protocol::file_id::{FileExt, NameTail, SlavePrefix, Source, StorePathIndex, slave_name};
+
+use super::binlog::{Op, Record};
+use super::name_maker::{self, NameSpec, SizeOf};
+use super::pool::PoolGone;
+use super::temporary::Temporary;
+use super::{Inner, Store, StorePath, io_failed};
+
+/// Tries at a name that nothing has; the random bits differ each time.
+const NAME_TRIES: u32 = 10;
+
+/// What the new file will be called.
+enum Naming {
+    /// A name of its own.
+    Own { size: fn(u64) -> SizeOf, source: Source, tail: NameTail },
+    /// Named after its master.
+    Slave(LogicName),
+}
+
+/// Where the new file goes.
+struct Place {
+    store: Arc<Inner>,
+    index: StorePathIndex,
+    path: Arc<StorePath>,
+    naming: Naming,
+    ext: FileExt,
+}
+
+/// An upload under way. Dropped before its commit, it leaves nothing behind.
+pub struct Upload {
+    place: Place,
+    /// Away while a piece is written.
+    open: Option<Open>,
+}
+
+struct Open {
+    temporary: Temporary,
+    crc: Hasher,
+    len: u64,
+}
+
+impl Store {
+    /// Opens an upload.
+    pub async fn begin(&self, spec: UploadSpec) -> Result<Upload, WriteError> {
+        self.0.counters.uploads.asked(1);
+        let place = self.place(&spec).await?;
+        let path = Arc::clone(&place.path);
+        let temporary = place.path.pool.run(move || Temporary::create(&path)).await.map_err(gone)?;
+        let temporary = temporary.map_err(|error| io_failed("making a file", error))?;
+        Ok(Upload { place, open: Some(Open { temporary, crc: Hasher::new(), len: 0 }) })
+    }
+
+    /// Stores content that is in memory as a whole, pieces in order: one job for the store path's threads.
+    pub async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        self.0.counters.uploads.asked(1);
+        let place = self.place(&spec).await?;
+        let path = Arc::clone(&place.path);
+        path.pool.run(move || place.put(&content)).await.map_err(gone)?
+    }
+
+    async fn place(&self, spec: &UploadSpec) -> Result<Place, WriteError> {
+        let store = Arc::clone(&self.0);
+        let own = |size| -> Result<Naming, WriteError> {
+            Ok(Naming::Own { size, source: store.source()?, tail: name_maker::tail(spec.ext) })
+        };
+        let (naming, fixed) = match &spec.kind {
+            UploadKind::Normal => (own(SizeOf::Normal)?, None),
+            UploadKind::Appender => (own(|_| SizeOf::Appender)?, None),
+            UploadKind::Slave { master, prefix } => {
+                let name = self.slave(master, *prefix, spec.ext).await?;
+                let index = name.store_path();
+                (Naming::Slave(name), Some(index))
+            }
+        };
+        let (index, path) = match fixed {
+            Some(index) => {
+                let path = store.path(index).ok_or(WriteError::Invalid("no such store path"))?;
+                let paths = store.paths.len();
+                if !path.space.admits(spec.len.unwrap_or(0), store.rules(), paths) {
+                    return Err(WriteError::NoSpace);
+                }
+                (index, Arc::clone(path))
+            }
+            None => store.choose(spec.store_path, spec.len.unwrap_or(0))?,
+        };
+        Ok(Place { store, index, path, naming, ext: spec.ext })
+    }
+
+    /// Checks the master and makes the slave's name.
+    async fn slave(
+        &self,
+        master: &LogicName,
+        prefix: SlavePrefix,
+        ext: FileExt,
+    ) -> Result<LogicName, WriteError> {
+        let name = slave_name(master, prefix, ext)
+            .map_err(|_| WriteError::Invalid("no slave of this name can be made of this master"))?;
+        if self.exists(master).await? { Ok(name) } else { Err(WriteError::NotFound) }
+    }
+}
+
+impl Inner {
+    /// The store path for a new file: the one asked for, or the one that the trackers' rule chooses.
+    fn choose(
+        &self,
+        wanted: Option<StorePathIndex>,
+        len: u64,
+    ) -> Result<(StorePathIndex, Arc<StorePath>), WriteError> {
+        let rules = self.rules();
+        let count = self.paths.len();
+        if let Some(index) = wanted {
+            let path = self.path(index).ok_or(WriteError::Invalid("no such store path"))?;
+            if !path.readonly {
+                let admitted = path.space.admits(len, rules, count);
+                return if admitted { Ok((index, Arc::clone(path))) } else { Err(WriteError::NoSpace) };
+            }
+        }
+        let open = |path: &&Arc<StorePath>| !path.readonly && path.space.admits(len, rules, count);
+        let chosen = match rules.choice {
+            StorePathChoice::RoundRobin => {
+                let start = fastrand::usize(..count);
+                (start..start + count).filter_map(|at| self.paths.get(at % count)).find(open)
+            }
+            StorePathChoice::MostFree => {
+                self.paths.iter().filter(open).max_by_key(|path| path.space.free_mb())
+            }
+        };
+        let path = chosen.ok_or(WriteError::NoSpace)?;
+        let index = self.paths.iter().position(|other| Arc::ptr_eq(other, path)).unwrap_or(0);
+        let index = u8::try_from(index).map_err(|_| WriteError::NoSpace)?;
+        Ok((StorePathIndex(index), Arc::clone(path)))
+    }
+}
+
+impl Upload {
+    /// Appends content; the next piece waits until this one is written.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        let Some(mut open) = self.open.take() else {
+            return Err(WriteError::Invalid("the upload failed before"));
+        };
+        self.place.store.counters.file_writes.asked(1);
+        let written = self.place.path.pool.run(move || {
+            open.crc.update(&chunk);
+            open.temporary.file().write_all(&chunk)?;
+            open.len += chunk.len() as u64;
+            Ok(open)
+        });
+        let open =
+            written.await.map_err(gone)?.map_err(|error: io::Error| io_failed("writing a file", error))?;
+        self.place.store.counters.file_writes.done(1);
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Gives the file its name, makes it visible and records it, in that order.
+    pub async fn commit(mut self) -> Result<Committed, WriteError> {
+        let Some(open) = self.open.take() else {
+            return Err(WriteError::Invalid("the upload failed before"));
+        };
+        let place = self.place;
+        let path = Arc::clone(&place.path);
+        path.pool.run(move || place.commit(open)).await.map_err(gone)?
+    }
+}
+
+impl gateway::files::Upload for Upload {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        Self::write(self, chunk).await
+    }
+
+    async fn commit(self) -> Result<Committed, WriteError> {
+        Self::commit(self).await
+    }
+}
+
+impl Place {
+    /// Blocking.
+    fn put(self, content: &[Bytes]) -> Result<Committed, WriteError> {
+        let temporary = Temporary::create(&self.path).map_err(|error| io_failed("making a file", error))?;
+        let mut crc = Hasher::new();
+        let mut len = 0;
+        for piece in content {
+            crc.update(piece);
+            len += piece.len() as u64;
+        }
+        self.store.counters.file_writes.asked(1);
+        write_pieces(&mut temporary.file(), content).map_err(|error| io_failed("writing a file", error))?;
+        self.store.counters.file_writes.done(1);
+        self.commit(Open { temporary, crc, len })
+    }
+
+    /// Blocking.
+    fn commit(self, open: Open) -> Result<Committed, WriteError> {
+        let Open { mut temporary, crc, len } = open;
+        let crc32 = crc.finalize();
+        let durable = self.store.durability == Durability::Fsync;
+        if durable {
+            temporary.file().sync_all().map_err(|error| io_failed("syncing a file", error))?;
+        }
+        let stat = rustix::fs::fstat(temporary.file())
+            .map_err(|error| io_failed("reading a file's time", error.into()))?;
+        let time = stat.st_mtime;
+        let timestamp = u32::try_from(time).unwrap_or(0);
+        let name = self.publish(&mut temporary, timestamp, len, crc32)?;
+        if durable && let Err(error) = self.path.dir.sync_parent(name.true_name()) {
+            self.take_back(&name);
+            return Err(io_failed("syncing a directory", error));
+        }
+        if let Err(error) = self.store.record(&Record { time, op: Op::Create, name: name.as_str() }) {
+            self.take_back(&name);
+            return Err(error);
+        }
+        let counters = &self.store.counters;
+        counters.uploads.done(1);
+        counters.upload_bytes.asked(len);
+        counters.upload_bytes.done(len);
+        let id = protocol::FileId { group: self.store.group, name };
+        Ok(Committed { id, len, crc32, timestamp })
+    }
+
+    fn publish(
+        &self,
+        temporary: &mut Temporary,
+        timestamp: u32,
+        len: u64,
+        crc32: u32,
+    ) -> Result<LogicName, WriteError> {
+        let publishing = |error| io_failed("naming a file", error);
+        let (size, source, mut tail) = match &self.naming {
+            Naming::Slave(name) => {
+                return match temporary.publish(name.true_name()) {
+                    Ok(()) => Ok(name.clone()),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WriteError::Exists),
+                    Err(error) => Err(publishing(error)),
+                };
+            }
+            Naming::Own { size, source, tail } => (size(len), *source, *tail),
+        };
+        for _ in 0..NAME_TRIES {
+            let dir = self.store.names.next_dir();
+            let spec = NameSpec { path: self.index, dir, source, timestamp, size, crc32, tail };
+            let name = spec.make();
+            match temporary.publish(name.true_name()) {
+                Ok(()) => return Ok(name),
+                // From 4 GiB on only the digits of the tail differ.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    tail = name_maker::tail(self.ext)
+                }
+                Err(error) => return Err(publishing(error)),
+            }
+        }
+        Err(WriteError::Exists)
+    }
+
+    /// The file was visible for a moment, but is not recorded: it must go, since its client hears of a failure.
+    fn take_back(&self, name: &LogicName) {
+        if let Err(error) = self.path.dir.unlink(name.true_name()) {
+            tracing::error!(%name, %error, "a file that is not in the binlog cannot be removed");
+        }
+    }
+}
+
+fn write_pieces(file: &mut impl Write, content: &[Bytes]) -> io::Result<()> {
+    match content {
+        [] => Ok(()),
+        [one] => file.write_all(one),
+        many => {
+            let mut slices: Vec<IoSlice<'_>> = many.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut left = slices.as_mut_slice();
+            while !left.is_empty() {
+                let written = file.write_vectored(left)?;
+                if written == 0 && left.iter().any(|slice| !slice.is_empty()) {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                IoSlice::advance_slices(&mut left, written);
+                while left.first().is_some_and(|slice| slice.is_empty()) {
+                    left = left.get_mut(1..).unwrap_or_default();
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn gone(_: PoolGone) -> WriteError {
+    WriteError::Io {
+        doing: "running a job of the store",
+        source: io::Error::other("the store's threads have ended"),
+    }
+}
