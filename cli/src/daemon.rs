@@ -25,10 +25,11 @@ use tracing::{error, info, warn};
 
 use crate::logging::{self, LogFile, Sink};
 use crate::output::complain;
-pub(crate) use kind::Kind;
-use kind::{DaemonSettings, StartError};
+use kind::StartError;
+pub(crate) use kind::{DaemonSettings, Kind};
+pub(crate) use limits::raise as raise_limits;
 pub(crate) use named::run as run_named;
-pub(crate) use signals::run_until_stopped;
+pub(crate) use signals::{Signals, run_until_stopped};
 
 /// Status that scripts know from FastDFS: it runs already.
 const EXIT_RUNNING: u8 = 17;
@@ -186,7 +187,7 @@ impl Daemon<'_> {
         place: Place,
         log: Option<Arc<LogFile>>,
     ) -> anyhow::Result<()> {
-        let signals = signals::Signals::listen()?;
+        let signals = Signals::listen()?;
         let app = match settings.build(facts).await {
             Ok(app) => app,
             Err(error) => {

@@ -1,11 +1,20 @@
 //! The `fdfs` binary: daemons, client tools and the load generator.
 
 mod bench;
+mod client;
+mod clock;
 mod daemon;
+mod dev;
+mod fastdfs;
+mod format;
+mod info;
+mod links;
 mod logging;
+mod monitor;
 mod output;
+mod session;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,11 +32,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::DevArgs),
     /// Run a tracker, or start, stop and watch one in the background
     Tracker(DaemonArgs),
     /// Run a storage node, or start, stop and watch one in the background
     Node(DaemonArgs),
+    #[command(flatten)]
+    Client(client::ClientCommand),
     Bench(bench::BenchArgs),
+    InstallLinks(links::LinksArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,17 +52,20 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Tracker(args) => daemon::run(Kind::Tracker, &args),
         Command::Node(args) => daemon::run(Kind::Node, &args),
+        Command::Dev(args) => told(dev::run(&args)),
+        Command::Client(command) => told(client::run(&command).map(|()| ExitCode::SUCCESS)),
+        Command::InstallLinks(args) => told(links::run(&args).map(|()| ExitCode::SUCCESS)),
         Command::Bench(args) => told(bench::run(&args)),
     }
 }
 
 /// Called by the name of a program of FastDFS, `fdfs` is that program.
-fn run_by_name(program: &OsString, arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+fn run_by_name(program: &OsStr, arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let name = Path::new(program).file_name()?.to_str()?;
     match name {
         "fdfs_trackerd" => Some(daemon::run_named(Kind::Tracker, arguments)),
         "fdfs_storaged" => Some(daemon::run_named(Kind::Node, arguments)),
-        _ => None,
+        _ => fastdfs::run(program, arguments),
     }
 }
 

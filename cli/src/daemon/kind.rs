@@ -71,6 +71,11 @@ impl DaemonSettings {
         }
     }
 
+    /// Native connections at a time.
+    pub(crate) fn max_connections(&self) -> u32 {
+        self.shared().max_connections
+    }
+
     /// Takes the base path and binds the listeners.
     pub(crate) async fn build(self, facts: &LocalFacts) -> Result<App, StartError> {
         match self {

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const OTHERS: u64 = 1024;
 
 /// Raises the soft limit as far as it goes; refuses when that is less than the connections need.
-pub(super) fn raise(max_connections: u32) -> anyhow::Result<()> {
+pub(crate) fn raise(max_connections: u32) -> anyhow::Result<()> {
     let needed = u64::from(max_connections) + OTHERS;
     let limit = getrlimit(Resource::Nofile);
     let Some(hard) = limit.maximum else {
