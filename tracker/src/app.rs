@@ -206,7 +206,7 @@ impl App {
         tasks.wait().await;
         let snapshot = Snapshot::of(&self.shared.state());
         if let Err(error) = files::save(&self.data, &snapshot) {
-            error!(%error, "state is not saved");
+            error!(%error, cause = %error.source, "state is not saved");
         }
         info!("tracker has stopped");
     }
@@ -245,7 +245,9 @@ async fn save_changes(shared: Arc<Shared>, data: PathBuf, stop: CancellationToke
         let directory = data.clone();
         match tokio::task::spawn_blocking(move || files::save(&directory, &snapshot)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => error!(%error, "state is not saved, will be tried again"),
+            Ok(Err(error)) => {
+                error!(%error, cause = %error.source, "state is not saved, will be tried again")
+            }
             Err(error) => error!(%error, "saving failed"),
         }
     }

@@ -21,7 +21,7 @@ const CHANGELOG: &str = "storage_changelog.dat";
 
 /// A file that cannot be read or written.
 #[derive(Debug, Error)]
-#[error("cannot {doing} {path}: {source}")]
+#[error("cannot {doing} {path}")]
 pub struct FileError {
     /// What was being done.
     pub doing: &'static str,

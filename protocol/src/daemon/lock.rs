@@ -28,7 +28,7 @@ pub enum LockError {
         owner: String,
     },
     /// A directory or file could not be made.
-    #[error("cannot {doing} {path}: {source}")]
+    #[error("cannot {doing} {path}")]
     Io {
         /// What was being done.
         doing: &'static str,
