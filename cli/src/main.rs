@@ -44,6 +44,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    output::tell_panics_in_one_line();
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     if let Some(exit) = run_by_name(&program, arguments) {

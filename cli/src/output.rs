@@ -17,3 +17,12 @@ pub(crate) fn complain(text: fmt::Arguments<'_>) {
     // There is nowhere left to say that standard error is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
+
+/// A panic of a command is one line; its exit code is Rust's, 101. Daemons log theirs.
+pub(crate) fn tell_panics_in_one_line() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+        let what = panic.payload_as_str().unwrap_or("no message");
+        complain(format_args!("fdfs: internal error{place}: {what}"));
+    }));
+}
