@@ -6,6 +6,7 @@
 //! line that begins with `skipped:` and is seen although the test passes.
 
 mod address;
+mod browser;
 mod client_crate;
 mod cluster;
 mod conformance;
