@@ -156,8 +156,9 @@ impl Daemon<'_> {
         if place == Place::Background {
             background::detach()?;
         }
-        privileges::apply(shared)?;
+        // Root may go past the system's limit, so the limit comes first.
         limits::raise(shared.max_connections)?;
+        privileges::apply(shared)?;
         let file = if place == Place::Foreground {
             None
         } else {

@@ -61,6 +61,7 @@ impl Report {
         let Setting { op, protocol, target, size, connections } = setting;
         let seconds = tally.elapsed.as_secs_f64().max(1e-9);
         let ops = tally.latencies.total();
+        let answered = ops + tally.error_count();
         let ms = |per_mille| tally.latencies.quantile(per_mille).as_secs_f64() * 1e3;
         Self {
             op,
@@ -81,7 +82,7 @@ impl Report {
             },
             errors: tally.error_count(),
             error_kinds: tally.errors.clone(),
-            client_cpu_us_per_op: cpu.as_secs_f64() * 1e6 / float(ops.max(1)),
+            client_cpu_us_per_op: cpu.as_secs_f64() * 1e6 / float(answered.max(1)),
         }
     }
 
@@ -137,7 +138,7 @@ mod tests {
             size: Some(4096),
             connections: 16,
         };
-        let report = Report::new(setting, &tally, Duration::from_millis(10));
+        let report = Report::new(setting, &tally, Duration::from_micros(10_030));
         assert_eq!(
             report.text(),
             "upload of 4096 bytes, 16 connections, native 127.0.0.1:23000, 2.0 s\n\

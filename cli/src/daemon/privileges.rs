@@ -19,12 +19,11 @@ pub(super) fn apply(conf: &DaemonConf) -> anyhow::Result<()> {
         return Ok(());
     }
     if !geteuid().is_root() {
-        let (user, group) = (conf.run_by_user.as_deref(), conf.run_by_group.as_deref());
-        bail!(
-            "run_by_user = {}, run_by_group = {} need a start by root; remove the lines, or start as that user",
-            user.unwrap_or_default(),
-            group.unwrap_or_default()
-        );
+        let wanted = match (&conf.run_by_user, &conf.run_by_group) {
+            (Some(user), _) => format!("run_by_user = {user}"),
+            (None, group) => format!("run_by_group = {}", group.as_deref().unwrap_or_default()),
+        };
+        bail!("{wanted} needs a start by root; remove the line, or start as that user");
     }
     if !conf.base_path.exists() {
         let path = conf.base_path.display();
