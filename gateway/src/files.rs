@@ -14,11 +14,11 @@ use protocol::file_id::{FileExt, SlavePrefix, StorePathIndex};
 use protocol::{FileId, GroupName, LogicName};
 use thiserror::Error;
 
-/// Where a file is: every outcome of looking for it.
+/// Where a file is: every outcome of looking for it. `T` is what was asked of it if it is here.
 #[derive(Debug)]
-pub enum Located {
+pub enum Located<T = OpenFile> {
     /// On this node.
-    Here(OpenFile),
+    Here(T),
     /// Not here yet; these members should have it, best first.
     Elsewhere(Vec<Member>),
     /// Nowhere that this node may ask.
@@ -38,6 +38,31 @@ pub struct OpenFile {
     pub modified: SystemTime,
     /// Whether the content can change under this name (appenders, slaves): then the ID makes no strong ETag.
     pub mutable: bool,
+}
+
+/// A file that may be small enough to be read in one go.
+#[derive(Debug)]
+pub enum SmallRead {
+    /// All of it, in memory.
+    Content {
+        /// The whole content.
+        content: Bytes,
+        /// As [`OpenFile::modified`].
+        modified: SystemTime,
+        /// As [`OpenFile::mutable`].
+        mutable: bool,
+    },
+    /// More than the caller wants in memory: read it piece by piece.
+    Large(OpenFile),
+}
+
+/// Why a node does not serve yet, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReady {
+    /// Stable name of the reason, such as `no_tracker`.
+    pub code: &'static str,
+    /// A sentence for people: what is missing and what to do.
+    pub detail: String,
 }
 
 /// A member of the group that can be asked for a file.
@@ -136,16 +161,19 @@ pub trait Files: Send + Sync + 'static {
     /// The node's own group.
     fn group(&self) -> GroupName;
 
-    /// Looks for a file.
+    /// Looks for a file and opens it. The ID may name any group and any store path: those of others, and paths that
+    /// this node does not have, are never [`Located::Here`].
     fn locate(&self, id: &FileId) -> impl Future<Output = io::Result<Located>> + Send;
 
-    /// Opens an upload.
-    fn begin(&self, spec: UploadSpec) -> impl Future<Output = Result<Self::Upload, WriteError>> + Send;
+    /// Looks for a file and reads it if it has `max` bytes or fewer: one trip to the disk for a small file.
+    fn read_small(
+        &self,
+        id: &FileId,
+        max: usize,
+    ) -> impl Future<Output = io::Result<Located<SmallRead>>> + Send;
 
-    /// Deletes a file and its metadata.
-    fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), WriteError>> + Send;
-
-    /// Runs a blocking read of an open file off the async threads, on the store path's own pool.
+    /// Reads a piece of an open file without blocking the async threads. `offset` counts from the content's first
+    /// byte. Fewer bytes than asked for mean that the file ends there.
     fn read_at(
         &self,
         id: &FileId,
@@ -154,6 +182,19 @@ pub trait Files: Send + Sync + 'static {
         len: usize,
     ) -> impl Future<Output = io::Result<Bytes>> + Send;
 
+    /// Opens an upload.
+    fn begin(&self, spec: UploadSpec) -> impl Future<Output = Result<Self::Upload, WriteError>> + Send;
+
+    /// A whole small upload, its content in pieces in order: one trip to the disk. Nothing remains of a failed one.
+    fn put(
+        &self,
+        spec: UploadSpec,
+        content: Vec<Bytes>,
+    ) -> impl Future<Output = Result<Committed, WriteError>> + Send;
+
+    /// Deletes a file and its metadata.
+    fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), WriteError>> + Send;
+
     /// Whether the node serves: a tracker accepted it and its disks answer.
-    fn ready(&self) -> bool;
+    fn ready(&self) -> Result<(), NotReady>;
 }

@@ -27,6 +27,9 @@ pub struct WebConf {
     pub multi_range: bool,
     /// Tokens, if they are on.
     pub tokens: Option<TokenConf>,
+    /// `http.allow_remote_writes`: whether uploads and deletions by HTTP are taken from other machines too. Anyone who
+    /// reaches the port may then write. Off, they are taken from this machine only.
+    pub remote_writes: bool,
 }
 
 impl WebConf {
@@ -49,6 +52,7 @@ impl WebConf {
                 .text_or_none("http.mime_types_filename")
                 .map(|name| keys.ini.relative(name)),
             multi_range: multi_range || disabled,
+            remote_writes: keys.flag("http.allow_remote_writes", false),
             tokens: if check_token && !disabled { read_tokens(keys) } else { None },
         }
     }

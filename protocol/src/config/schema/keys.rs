@@ -178,6 +178,7 @@ pub(super) static KEYS: &[Key] = &[
     key("storage_http_port", Int, T),
     ignored("http.server_port", Int, H, "write it in tracker.conf or storage.conf"),
     key("http.bind_addr", Text, T.or(S)),
+    key("http.allow_remote_writes", Bool, S.or(H)),
     key("http.anti_steal.check_token", Bool, S.or(C).or(H)),
     key("http.anti_steal.secret_key", Text, S.or(C).or(H)),
     key("http.anti_steal.token_ttl", Seconds, S.or(H)),
