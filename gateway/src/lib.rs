@@ -1,5 +1,24 @@
-//! Everything HTTP: file URLs, uploads, limits and drain. Sees files through [`files`], knows no disk layout.
+//! Everything HTTP: file URLs, uploads, limits and drain. Sees files through [`files`], knows no disk layout and no
+//! replication.
 
+mod conditions;
+mod content_type;
+mod disposition;
+mod file_body;
 pub mod files;
+mod multipart;
 pub mod problem;
+mod query;
+mod range;
+mod read;
+mod router;
 pub mod server;
+mod settings;
+mod token;
+mod upload;
+mod validators;
+mod write_access;
+
+pub use content_type::MimeTable;
+pub use router::router;
+pub use settings::{BadSettings, Settings};

@@ -1,7 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem documents with a stable `code` and a sentence that says what to do.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -22,6 +22,11 @@ impl Problem {
         let title = status.canonical_reason().unwrap_or("Error");
         Self { http: status, status: status.as_u16(), code, title, detail: detail.into() }
     }
+
+    /// The status that it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.http
+    }
 }
 
 impl IntoResponse for Problem {
@@ -31,6 +36,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
     }
 }

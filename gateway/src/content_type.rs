@@ -1,0 +1,115 @@
+//! Types of files by extension: the site's table, then the built-in one, then the default.
+
+use std::collections::HashMap;
+
+use http::HeaderValue;
+use protocol::file_id::FileExt;
+
+/// Types by extension.
+#[derive(Debug, Clone)]
+pub struct MimeTable {
+    own: HashMap<String, HeaderValue>,
+    default: HeaderValue,
+}
+
+impl MimeTable {
+    /// The built-in table, and the type of all that it does not know.
+    pub fn built_in(default: &str) -> Self {
+        let fallback = HeaderValue::from_static("application/octet-stream");
+        Self { own: HashMap::new(), default: HeaderValue::from_str(default).unwrap_or(fallback) }
+    }
+
+    /// Adds the entries of a `mime.types` file, in Apache's form (`type ext ext`) or nginx's (`types { type ext ext; }`).
+    pub fn add(&mut self, text: &str) {
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            for entry in line.split([';', '{', '}']) {
+                let mut words = entry.split_ascii_whitespace();
+                let Some(kind) = words.next().filter(|kind| kind.contains('/')) else { continue };
+                let Ok(kind) = HeaderValue::from_str(kind) else { continue };
+                for ext in words {
+                    self.own.insert(ext.trim_start_matches('.').to_ascii_lowercase(), kind.clone());
+                }
+            }
+        }
+    }
+
+    /// The type of files with this extension.
+    pub fn of(&self, ext: &str) -> HeaderValue {
+        let own = (!self.own.is_empty()).then(|| self.own.get(&ext.to_ascii_lowercase())).flatten();
+        match own {
+            Some(kind) => kind.clone(),
+            None => match mime_guess::from_ext(ext).first_raw() {
+                Some(kind) => HeaderValue::from_static(kind),
+                None => self.default.clone(),
+            },
+        }
+    }
+}
+
+/// An extension for content of this type, where there is a usual one of at most six characters.
+pub(crate) fn ext_of_type(content_type: &str) -> FileExt {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let usual = match kind.as_str() {
+        "image/jpeg" => "jpg",
+        "image/tiff" => "tif",
+        "image/svg+xml" => "svg",
+        "text/plain" => "txt",
+        "text/html" => "html",
+        "audio/mpeg" => "mp3",
+        "video/mp4" => "mp4",
+        "video/quicktime" => "mov",
+        "video/mpeg" => "mpg",
+        "application/gzip" => "gz",
+        "application/json" => "json",
+        "application/pdf" => "pdf",
+        "application/xml" | "text/xml" => "xml",
+        "application/zip" => "zip",
+        // What clients send when they do not know.
+        "" | "application/octet-stream" | "application/x-www-form-urlencoded" => return FileExt::NONE,
+        // The name of the type is often the extension, such as that of image/png.
+        kind => {
+            let name = kind.rsplit('/').next().unwrap_or_default();
+            if mime_guess::from_ext(name).iter_raw().any(|known| known == kind) { name } else { "" }
+        }
+    };
+    FileExt::parse(usual).unwrap_or(FileExt::NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_the_table_are_read() {
+        let mut table = MimeTable::built_in("x/default");
+        table.add("# comment\r\ntext/x-one one uno\r\nimage/webp\r\n");
+        table.add("types {\n    text/x-two  two .DOS;\n    text/x-three three;\n}\n");
+        for (ext, kind) in [
+            ("one", "text/x-one"),
+            ("UNO", "text/x-one"),
+            ("two", "text/x-two"),
+            ("dos", "text/x-two"),
+            ("three", "text/x-three"),
+            ("jpg", "image/jpeg"),
+            ("nobody", "x/default"),
+            ("", "x/default"),
+        ] {
+            assert_eq!(table.of(ext), kind, "{ext}");
+        }
+    }
+
+    #[test]
+    fn types_give_usual_extensions() {
+        for (kind, ext) in [
+            ("image/jpeg", "jpg"),
+            ("text/plain; charset=utf-8", "txt"),
+            ("image/png", "png"),
+            ("application/octet-stream", ""),
+            ("application/x-www-form-urlencoded", ""),
+            ("nonsense", ""),
+        ] {
+            assert_eq!(ext_of_type(kind).as_str(), ext, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `Content-Disposition` (RFC 6266), with names beyond ASCII as RFC 8187 writes them.
+
+use std::fmt::Write;
+
+use http::HeaderValue;
+
+/// Longest name that is sent.
+const MAX_NAME: usize = 255;
+
+/// An attachment of this name; `None` for names that no client may be told: too long, or with control characters.
+pub(crate) fn attachment(name: &str) -> Option<HeaderValue> {
+    if name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return None;
+    }
+    if name.is_empty() {
+        return Some(HeaderValue::from_static("attachment"));
+    }
+    let mut text = String::from("attachment; filename=\"");
+    for character in name.chars() {
+        match character {
+            '"' | '\\' => {
+                text.push('\\');
+                text.push(character);
+            }
+            ' '..='~' => text.push(character),
+            _ => text.push('_'),
+        }
+    }
+    text.push('"');
+    if !name.is_ascii() {
+        text.push_str("; filename*=UTF-8''");
+        for byte in name.bytes() {
+            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                write!(text, "%{byte:02X}").ok()?;
+            }
+        }
+    }
+    HeaderValue::try_from(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_and_nothing_is_injected() {
+        let check = |name: &str, expected: Option<&str>| {
+            let header = attachment(name);
+            assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected, "{name:?}");
+        };
+        check("a b.txt", Some(r#"attachment; filename="a b.txt""#));
+        check(r#"a"b\c"#, Some(r#"attachment; filename="a\"b\\c""#));
+        check("", Some("attachment"));
+        check("a\r\nSet-Cookie: x", None);
+        check("a\u{0}", None);
+        check("a\u{85}", None);
+        check(&"x".repeat(256), None);
+        check("图.png", Some("attachment; filename=\"_.png\"; filename*=UTF-8''%E5%9B%BE.png"));
+    }
+}

@@ -1,0 +1,253 @@
+//! File URLs: GET and HEAD of `/group1/M00/HH/LL/name` and `/M00/HH/LL/name`.
+//!
+//! Order of decisions: name, token, existence, preconditions, range. A name that cannot be is simply not found.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderName, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use protocol::{FileId, GroupName, LogicName};
+
+use crate::conditions::{self, Outcome};
+use crate::file_body::{Segment, len_of, stream_file};
+use crate::files::{Files, Located, OpenFile, SmallRead};
+use crate::problem::Problem;
+use crate::query::QueryString;
+use crate::range::{self, Wanted};
+use crate::settings::Settings;
+use crate::validators::Validators;
+use crate::{disposition, settings};
+
+/// Files up to this size are read at once.
+const SMALL: usize = 64 * 1024;
+/// Names of masters: 44 characters, in a trunk 60. Longer ones that end in `-m` are metadata.
+const MASTER_LENS: [usize; 2] = [44, 60];
+
+/// Answers a request for a file.
+pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response {
+    let uri = request.uri();
+    let Some(id) = file_id(uri, files.group()) else { return not_found() };
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let detail = "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
+        let mut response =
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let query = QueryString::of(uri);
+    if let Some(tokens) = &settings.tokens
+        && let Err(problem) = tokens.check(&id.name, query, unix_now())
+    {
+        return refused(problem, tokens.page.as_ref());
+    }
+    let attachment = match query.get("filename") {
+        None => None,
+        Some(name) => match disposition::attachment(&name) {
+            Some(header) => Some(header),
+            None => {
+                let detail = "the parameter filename has control characters or more than 255 bytes";
+                return Problem::new(StatusCode::BAD_REQUEST, "bad_filename", detail).into_response();
+            }
+        },
+    };
+    let found = match files.read_small(&id, SMALL).await {
+        Ok(Located::Here(found)) => found,
+        // Asking the members that have it is for replication to bring.
+        Ok(Located::Elsewhere(_) | Located::NotFound) => return not_found(),
+        Err(error) => return unreadable(&id, &error),
+    };
+    let (len, modified, mutable) = match &found {
+        SmallRead::Content { content, modified, mutable } => (content.len() as u64, *modified, *mutable),
+        SmallRead::Large(file) => (file.len, file.modified, file.mutable),
+    };
+    let validators = Validators::of(&id, len, modified, mutable);
+    let mut headers = HeaderMap::with_capacity(10);
+    put(&mut headers, ETAG, validators.etag_header());
+    put(&mut headers, LAST_MODIFIED, validators.last_modified());
+    headers.insert(CACHE_CONTROL, validators.cache_control());
+    match conditions::evaluate(request.headers(), &validators) {
+        Outcome::Proceed => {}
+        Outcome::NotModified => return (StatusCode::NOT_MODIFIED, headers).into_response(),
+        Outcome::Failed => {
+            let detail = "the file is not the version that If-Match or If-Unmodified-Since names";
+            return Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+                .into_response();
+        }
+    }
+    let kind = settings.mime.of(id.name.extension());
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    put(&mut headers, CONTENT_DISPOSITION, attachment);
+    let wanted = wanted(&request, &validators, len, settings.multi_range);
+    let content = Content { files, id, found, len };
+    content.answer(request.method(), headers, kind, wanted)
+}
+
+/// Only GET has ranges (RFC 9110, 14.2).
+fn wanted(request: &Request, validators: &Validators, len: u64, multi_range: bool) -> Wanted {
+    let header = request.headers().get(RANGE).and_then(|value| value.to_str().ok());
+    match header {
+        Some(header)
+            if request.method() == Method::GET && conditions::range_counts(request.headers(), validators) =>
+        {
+            range::wanted(header, len, multi_range)
+        }
+        _ => Wanted::All,
+    }
+}
+
+/// A file that was found, ready to be sent.
+struct Content<F> {
+    files: Arc<F>,
+    id: FileId,
+    found: SmallRead,
+    len: u64,
+}
+
+impl<F: Files> Content<F> {
+    fn answer(self, method: &Method, mut headers: HeaderMap, kind: HeaderValue, wanted: Wanted) -> Response {
+        let whole = self.len;
+        let (status, segments) = match wanted {
+            Wanted::All => {
+                headers.insert(CONTENT_TYPE, kind);
+                (StatusCode::OK, vec![Segment::File(0..whole)])
+            }
+            Wanted::One(part) => {
+                headers.insert(CONTENT_TYPE, kind);
+                let range = format!("bytes {}-{}/{whole}", part.start, part.end - 1);
+                put(&mut headers, CONTENT_RANGE, HeaderValue::try_from(range).ok());
+                (StatusCode::PARTIAL_CONTENT, vec![Segment::File(part)])
+            }
+            Wanted::Several(parts) => {
+                let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+                let multipart = format!("multipart/byteranges; boundary={boundary}");
+                put(&mut headers, CONTENT_TYPE, HeaderValue::try_from(multipart).ok());
+                (StatusCode::PARTIAL_CONTENT, byte_ranges(parts, &boundary, &kind, whole))
+            }
+            Wanted::Nothing => {
+                let detail = format!("no range of the request lies in the file, which has {whole} bytes");
+                let mut response =
+                    Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
+                        .into_response();
+                let range = HeaderValue::try_from(format!("bytes */{whole}")).ok();
+                put(response.headers_mut(), CONTENT_RANGE, range);
+                return response;
+            }
+        };
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(len_of(&segments)));
+        if method == Method::HEAD {
+            return (status, headers, Body::empty()).into_response();
+        }
+        (status, headers, self.body(segments)).into_response()
+    }
+
+    fn body(self, segments: Vec<Segment>) -> Body {
+        match self.found {
+            SmallRead::Content { content, .. } => {
+                let slice = |part: &std::ops::Range<u64>| {
+                    let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
+                    content.slice(bound(part.start)..bound(part.end))
+                };
+                match segments.as_slice() {
+                    [Segment::File(part)] => Body::from(slice(part)),
+                    segments => {
+                        let mut whole = Vec::new();
+                        for segment in segments {
+                            match segment {
+                                Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
+                                Segment::File(part) => whole.extend_from_slice(&slice(part)),
+                            }
+                        }
+                        Body::from(whole)
+                    }
+                }
+            }
+            SmallRead::Large(file) => Self::large(self.files, self.id, file, segments),
+        }
+    }
+
+    fn large(files: Arc<F>, id: FileId, file: OpenFile, segments: Vec<Segment>) -> Body {
+        stream_file(files, id, file, segments)
+    }
+}
+
+/// The parts of a `multipart/byteranges` body (RFC 9110, 14.6).
+fn byte_ranges(
+    parts: Vec<std::ops::Range<u64>>,
+    boundary: &str,
+    kind: &HeaderValue,
+    whole: u64,
+) -> Vec<Segment> {
+    let kind = kind.to_str().unwrap_or("application/octet-stream");
+    let mut segments = Vec::with_capacity(parts.len() * 2 + 1);
+    for part in parts {
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {}-{}/{whole}\r\n\r\n",
+            part.start,
+            part.end - 1
+        );
+        segments.push(Segment::Bytes(head.into()));
+        segments.push(Segment::File(part));
+    }
+    segments.push(Segment::Bytes(format!("\r\n--{boundary}--\r\n").into()));
+    segments
+}
+
+/// The file that a URL's path names, with or without the group.
+fn file_id(uri: &Uri, own: GroupName) -> Option<FileId> {
+    let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
+    let path = path.strip_prefix('/')?;
+    let id = match FileId::parse(path) {
+        Ok(id) => id,
+        Err(_) => FileId { group: own, name: LogicName::parse(path).ok()? },
+    };
+    (!is_metadata(&id.name)).then_some(id)
+}
+
+/// Metadata has a reader of its own; as a file, no visitor is to see it.
+fn is_metadata(name: &LogicName) -> bool {
+    name.as_str().ends_with("-m") && !MASTER_LENS.contains(&name.as_str().len())
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
+}
+
+fn not_found() -> Response {
+    let detail = "no file has this URL; a file's URL is /GROUP/Mxx/HH/LL/NAME as its upload answered it";
+    Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail).into_response()
+}
+
+fn refused(problem: Problem, page: Option<&settings::Page>) -> Response {
+    match page {
+        None => problem.into_response(),
+        Some((kind, content)) => {
+            let headers =
+                [(CONTENT_TYPE, kind.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+            (StatusCode::FORBIDDEN, headers, Bytes::clone(content)).into_response()
+        }
+    }
+}
+
+fn unreadable(id: &FileId, error: &io::Error) -> Response {
+    tracing::error!(file_id = %id, %error, "a file cannot be read");
+    let detail = "the file is here but cannot be read; the node's log says why";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail).into_response()
+}
+
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,86 @@
+//! All routes of a node's HTTP port. What has no route is looked at as a file's URL.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use http::StatusCode;
+use protocol::FileId;
+use serde::Serialize;
+
+use crate::files::{Files, WriteError};
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::{read, upload, write_access};
+
+struct Gateway<F> {
+    files: Arc<F>,
+    settings: Settings,
+}
+
+type Shared<F> = State<Arc<Gateway<F>>>;
+
+/// The routes over a node's files.
+pub fn router<F: Files>(files: Arc<F>, settings: Settings) -> Router {
+    let gateway = Arc::new(Gateway { files, settings });
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz::<F>))
+        .route("/v1/files", post(upload_file::<F>).layer(DefaultBodyLimit::disable()))
+        .route("/v1/files/{*file_id}", delete(delete_file::<F>))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(read_file::<F>)
+        .with_state(gateway)
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+/// The process answers.
+async fn healthz() -> axum::Json<Health> {
+    axum::Json(Health { status: "ok" })
+}
+
+/// Uploads and downloads would work.
+async fn readyz<F: Files>(State(gateway): Shared<F>) -> Response {
+    match gateway.files.ready() {
+        Ok(()) => axum::Json(Health { status: "ready" }).into_response(),
+        Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.code, why.detail).into_response(),
+    }
+}
+
+async fn read_file<F: Files>(State(gateway): Shared<F>, request: Request) -> Response {
+    read::serve(Arc::clone(&gateway.files), &gateway.settings, request).await
+}
+
+async fn upload_file<F: Files>(State(gateway): Shared<F>, request: Request) -> Response {
+    upload::serve(Arc::clone(&gateway.files), &gateway.settings, request).await
+}
+
+async fn delete_file<F: Files>(
+    State(gateway): Shared<F>,
+    Path(file_id): Path<String>,
+    request: Request,
+) -> Response {
+    if let Err(problem) = write_access::check(gateway.settings.writers, &request) {
+        return problem.into_response();
+    }
+    let Ok(id) = FileId::parse(&file_id) else {
+        let detail = "a file ID looks like group1/M00/00/00/NAME, as the upload answered it";
+        return Problem::new(StatusCode::NOT_FOUND, "bad_file_id", detail).into_response();
+    };
+    match gateway.files.delete(&id).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(WriteError::Invalid(_)) => upload::write_failed(WriteError::NotFound).into_response(),
+        Err(error) => upload::write_failed(error).into_response(),
+    }
+}
+
+async fn method_not_allowed() -> Problem {
+    let detail = "this path has other methods; see the Allow header and openapi.yaml";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

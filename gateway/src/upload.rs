@@ -1,0 +1,265 @@
+//! `POST /v1/files`: a raw body, or `multipart/form-data` with one or several files. Content streams to the store; the
+//! next piece is received while the last one is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
+use protocol::file_id::FileExt;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::content_type::ext_of_type;
+use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
+use crate::problem::Problem;
+use crate::query::QueryString;
+use crate::settings::Settings;
+use crate::{multipart, write_access};
+
+/// Bodies up to this length are stored in one go.
+const SMALL: u64 = 256 * 1024;
+/// Pieces that larger bodies are written in.
+pub(crate) const PIECE: usize = 256 * 1024;
+
+/// A stored file, as its uploader hears of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stored {
+    file_id: String,
+    url: String,
+    group: String,
+    size: u64,
+    /// Eight hex digits.
+    crc32: String,
+    /// Unix seconds.
+    timestamp: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<String>,
+}
+
+/// Answers an upload.
+pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response {
+    match store(files, settings, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Result<Response, Problem> {
+    write_access::check(settings.writers, &request)?;
+    let query = QueryString::of(request.uri());
+    if let Some(group) = query.get("group")
+        && group != files.group().to_string()
+    {
+        let detail = format!("this node belongs to {}; ask a tracker for a node of {group}", files.group());
+        return Err(Problem::new(StatusCode::CONFLICT, "other_group", detail));
+    }
+    let kind = match query.get("kind").as_deref() {
+        None | Some("normal") => UploadKind::Normal,
+        Some("appender") => UploadKind::Appender,
+        Some(_) => return Err(bad("bad_kind", "the parameter kind is normal or appender")),
+    };
+    let base = base_url(request.headers());
+    if is_multipart(request.headers()) {
+        let made = multipart::store(files, settings, kind, request).await?;
+        return Ok(several(made, base.as_deref()));
+    }
+    let filename = query.get("filename").map(std::borrow::Cow::into_owned);
+    let ext = extension(query.get("ext").as_deref(), filename.as_deref(), request.headers())?;
+    let len = content_length(request.headers());
+    let spec = UploadSpec { kind, ext, store_path: None, len };
+    let mut body = Incoming { body: request.into_body(), patience: settings.body_timeout };
+    let made = match len {
+        Some(len) if len <= SMALL => {
+            let pieces = body.all().await?;
+            files.put(spec, pieces).await
+        }
+        _ => {
+            let mut upload = files.begin(spec).await.map_err(write_failed)?;
+            body.pour(&mut upload).await?;
+            upload.commit().await
+        }
+    };
+    let stored = Stored::of(made.map_err(write_failed)?, base.as_deref(), filename);
+    Ok(created(Some(&stored.file_id), &stored))
+}
+
+impl Stored {
+    pub(crate) fn of(made: Committed, base: Option<&str>, filename: Option<String>) -> Self {
+        let file_id = made.id.to_string();
+        Self {
+            url: format!("{}/{file_id}", base.unwrap_or_default()),
+            group: made.id.group.to_string(),
+            size: made.len,
+            crc32: format!("{:08x}", made.crc32),
+            timestamp: made.timestamp,
+            file_id,
+            filename,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StoredFiles {
+    files: Vec<Stored>,
+}
+
+/// One file answers as a raw upload does; several as a list.
+fn several(made: Vec<(Committed, Option<String>)>, base: Option<&str>) -> Response {
+    let mut files: Vec<Stored> =
+        made.into_iter().map(|(made, filename)| Stored::of(made, base, filename)).collect();
+    if files.len() == 1
+        && let Some(stored) = files.pop()
+    {
+        return created(Some(&stored.file_id), &stored);
+    }
+    created(None, &StoredFiles { files })
+}
+
+fn created(file_id: Option<&str>, body: &impl Serialize) -> Response {
+    let mut response = (StatusCode::CREATED, axum::Json(body)).into_response();
+    let location = file_id.and_then(|id| HeaderValue::try_from(format!("/{id}")).ok());
+    if let Some(location) = location {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// A body on its way in.
+pub(crate) struct Incoming {
+    pub(crate) body: Body,
+    pub(crate) patience: Duration,
+}
+
+impl Incoming {
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = match timeout(self.patience, self.body.frame()).await {
+                Ok(frame) => frame,
+                Err(_) => {
+                    let detail = "nothing of the body arrived for too long; send it again";
+                    return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
+                }
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(_)) => return Err(bad("body_broken", "the body ended before its announced length")),
+            }
+        }
+    }
+
+    /// All of a body whose length was announced, and is small.
+    async fn all(&mut self) -> Result<Vec<Bytes>, Problem> {
+        let mut pieces = Vec::new();
+        while let Some(piece) = self.next().await? {
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    /// Moves the body into an upload.
+    async fn pour(&mut self, upload: &mut impl Upload) -> Result<(), Problem> {
+        let mut gather = Gather::default();
+        let mut piece = gather.next(self).await?;
+        while let Some(bytes) = piece {
+            let (written, next) = tokio::join!(upload.write(bytes), gather.next(self));
+            written.map_err(write_failed)?;
+            piece = next?;
+        }
+        Ok(())
+    }
+}
+
+/// Joins the small frames that arrive into pieces worth a trip to the disk.
+#[derive(Default)]
+struct Gather {
+    buffer: BytesMut,
+}
+
+impl Gather {
+    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+        while self.buffer.len() < PIECE {
+            match body.next().await? {
+                Some(bytes) if self.buffer.is_empty() && bytes.len() >= PIECE => return Ok(Some(bytes)),
+                Some(bytes) => {
+                    if self.buffer.is_empty() {
+                        self.buffer.reserve(PIECE);
+                    }
+                    self.buffer.extend_from_slice(&bytes);
+                }
+                None if self.buffer.is_empty() => return Ok(None),
+                None => break,
+            }
+        }
+        Ok(Some(self.buffer.split().freeze()))
+    }
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn extension(ext: Option<&str>, filename: Option<&str>, headers: &HeaderMap) -> Result<FileExt, Problem> {
+    if let Some(ext) = ext {
+        let bare = ext.strip_prefix('.').unwrap_or(ext);
+        return FileExt::parse(bare)
+            .map_err(|_| bad("bad_extension", "an extension has up to 6 letters, digits, '.', '_' or '-'"));
+    }
+    if let Some(filename) = filename {
+        return Ok(FileExt::of_file_name(filename));
+    }
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Ok(ext_of_type(kind))
+}
+
+/// Scheme and authority that the client used.
+fn base_url(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    (!host.is_empty() && host.bytes().all(plain)).then(|| format!("http://{host}"))
+}
+
+pub(crate) fn bad(code: &'static str, detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail)
+}
+
+/// A write that did not happen, as HTTP clients hear it.
+pub(crate) fn write_failed(error: WriteError) -> Problem {
+    let (status, code, detail) = match error {
+        WriteError::NoSpace => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "no_space",
+            "no store path has room above reserved_storage_space; free some or add a store path".to_owned(),
+        ),
+        WriteError::NotFound => (StatusCode::NOT_FOUND, "no_such_file", "no file has this ID".to_owned()),
+        WriteError::Exists => (StatusCode::CONFLICT, "exists", "a file of that name exists".to_owned()),
+        WriteError::Invalid(reason) => (StatusCode::BAD_REQUEST, "invalid", reason.to_owned()),
+        WriteError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            "this node takes no uploads yet; /readyz says why".to_owned(),
+        ),
+        WriteError::Io { doing, source } => {
+            tracing::error!(doing, error = %source, "a write failed");
+            let detail = "the disk refused the write; the node's log says why".to_owned();
+            (StatusCode::INTERNAL_SERVER_ERROR, "disk", detail)
+        }
+    };
+    Problem::new(status, code, detail)
+}
