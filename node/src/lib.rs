@@ -1,3 +1,13 @@
-//! The storage node: keeps the files of one group.
+//! The storage node: keeps the files of one group and serves them, over the native protocol and over HTTP.
+//!
+//! `store` owns the disk; `native` is the service on 23000; `http` shows the store to the gateway; `link` talks to the
+//! trackers; `app` assembles them and owns start and stop.
 
+mod app;
+mod http;
+mod link;
+mod native;
 pub mod store;
+mod view;
+
+pub use app::{App, StartError};

@@ -1,0 +1,193 @@
+//! Starting and stopping a node: its directories, its listeners, its link to the trackers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gateway::server::{HttpLimits, HttpServer};
+use gateway::{BadSettings, Settings};
+use protocol::client::ClientLimits;
+use protocol::config::{AllowHosts, LocalFacts, StorageConf};
+use protocol::daemon::{DataLock, LockError};
+use protocol::service::{NativeService, ServiceLimits};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use crate::http::NodeFiles;
+use crate::link::{self, Link};
+use crate::native::{self, Native};
+use crate::store::{Store, StoreError};
+use crate::view::View;
+
+const PID_NAME: &str = "fdfs_storaged.pid";
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Why a node does not start; one line that says what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The base path is not ours.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store cannot open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Files that the settings of file URLs name.
+    #[error(transparent)]
+    Web(#[from] BadSettings),
+    /// A listener.
+    #[error("cannot listen on {address} ({key}): {reason}")]
+    Listen {
+        /// Address wanted.
+        address: SocketAddr,
+        /// Key that chooses it.
+        key: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The job that opens the store was lost.
+    #[error("opening the store failed")]
+    Lost,
+}
+
+/// A node that is ready to run.
+pub struct App {
+    native: Arc<Native>,
+    link: Link,
+    services: Vec<NativeService>,
+    http: Vec<HttpServer>,
+    settings: Settings,
+    allow_hosts: AllowHosts,
+    save_interval: Duration,
+    _lock: DataLock,
+}
+
+impl App {
+    /// Takes the base path, opens the store and binds the listeners. The trackers need not be there yet.
+    pub async fn build(conf: StorageConf, facts: &LocalFacts) -> Result<Self, StartError> {
+        let lock = DataLock::take(&conf.daemon.base_path, PID_NAME)?;
+        let limits = ServiceLimits {
+            max_connections: i32::try_from(conf.daemon.max_connections).unwrap_or(i32::MAX),
+            network_timeout: conf.daemon.network_timeout,
+            drain_timeout: DRAIN,
+        };
+        let mut services = Vec::new();
+        for address in conf.daemon.listen.sockets(facts) {
+            let bound = NativeService::bind(address, limits).await;
+            services.push(bound.map_err(|error| cannot_listen(address, "port", &error))?);
+        }
+        let http_limits = HttpLimits { drain_timeout: DRAIN, ..HttpLimits::default() };
+        let mut http = Vec::new();
+        for address in conf.http.sockets(facts) {
+            let bound = HttpServer::bind(address, http_limits).await;
+            http.push(bound.map_err(|error| cannot_listen(address, "http.server_port", &error))?);
+        }
+        let settings = Settings::load(&conf.web, conf.daemon.network_timeout)?;
+        let conf = Arc::new(conf);
+        let for_store = Arc::clone(&conf);
+        let now = SystemTime::now();
+        let opened = tokio::task::spawn_blocking(move || Store::open(&for_store, now)).await;
+        let store = opened.map_err(|_| StartError::Lost)??;
+        let view = View::new();
+        let up_time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let bind = conf.daemon.listen.inner_bind_addr.first().copied().filter(|_| conf.client_bind);
+        let link = Link {
+            store: store.clone(),
+            view: view.clone(),
+            counts: services.iter().map(NativeService::counts).collect(),
+            trackers: conf.tracker_servers.clone(),
+            facts: link::Facts::of(&conf, store.group(), i64::try_from(up_time).unwrap_or(i64::MAX)),
+            limits: ClientLimits {
+                connect_timeout: conf.daemon.connect_timeout,
+                network_timeout: conf.daemon.network_timeout,
+                connect_retries: 0,
+                bind,
+                ..ClientLimits::default()
+            },
+            heart_beat_interval: conf.heart_beat_interval,
+            stat_report_interval: conf.stat_report_interval,
+            arranging: tokio::sync::Mutex::new(()),
+        };
+        Ok(Self {
+            native: Arc::new(Native { store, view }),
+            link,
+            services,
+            http,
+            settings,
+            allow_hosts: conf.daemon.allow_hosts.clone(),
+            save_interval: conf.sync_stat_file_interval,
+            _lock: lock,
+        })
+    }
+
+    /// The first native address.
+    pub fn native_addr(&self) -> Option<SocketAddr> {
+        self.services.first().and_then(|service| service.local_addr().ok())
+    }
+
+    /// The first HTTP address.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.first().and_then(|server| server.local_addr().ok())
+    }
+
+    /// Serves until `stop` is cancelled, then drains and saves.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        for address in self.services.iter().filter_map(|service| service.local_addr().ok()) {
+            info!(%address, "native service is up");
+        }
+        for service in self.services {
+            let (native, allow) = (Arc::clone(&self.native), self.allow_hosts.clone());
+            let handle = move |connection| native::serve(Arc::clone(&native), connection);
+            tasks.spawn(service.serve(move |ip| allow.permits(ip), stop.clone(), handle));
+        }
+        let store = self.native.store.clone();
+        let files = Arc::new(NodeFiles { store: store.clone(), view: self.native.view.clone() });
+        for server in self.http {
+            let router = gateway::router(Arc::clone(&files), self.settings.clone());
+            tasks.spawn(server.serve(router, stop.clone()));
+        }
+        let link = Arc::new(self.link);
+        for tracker in link.trackers.clone() {
+            tasks.spawn(link::run(Arc::clone(&link), tracker, stop.clone()));
+        }
+        tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
+        tasks.close();
+        tasks.wait().await;
+        if let Err(error) = store.close().await {
+            error!(%error, "state is not saved");
+        }
+        info!("node has stopped");
+    }
+}
+
+/// Saves the counters from time to time.
+async fn save_counters(store: Store, interval: Duration, stop: CancellationToken) {
+    let mut timer = tokio::time::interval(interval.max(Duration::from_secs(1)));
+    timer.tick().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timer.tick() => {}
+        }
+        let saving = store.clone();
+        match tokio::task::spawn_blocking(move || saving.save_counters()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "counters are not saved, will be tried again"),
+            Err(error) => error!(%error, "saving counters failed"),
+        }
+    }
+}
+
+fn cannot_listen(address: SocketAddr, key: &'static str, error: &io::Error) -> StartError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop the process that has it, or set another".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; check bind_addr".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Listen { address, key, reason }
+}

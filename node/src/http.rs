@@ -1,0 +1,100 @@
+//! The store as the gateway sees it.
+
+use std::io;
+
+use bytes::Bytes;
+use gateway::files::{
+    Committed, Files, Located, NotReady, OpenFile, SmallRead as Read, UploadSpec, WriteError,
+};
+use protocol::{FileId, GroupName};
+
+use crate::store::{self, ReadError, SmallRead, Store, Upload};
+use crate::view::{Standing, View};
+
+/// Files of this node.
+#[derive(Clone)]
+pub(crate) struct NodeFiles {
+    pub(crate) store: Store,
+    pub(crate) view: View,
+}
+
+impl NodeFiles {
+    fn is_own(&self, id: &FileId) -> bool {
+        id.group == self.store.group()
+    }
+
+    /// What a failed read means for a visitor: names that cannot be are simply not found.
+    fn found<T>(read: Result<T, ReadError>) -> io::Result<Located<T>> {
+        match read {
+            Ok(found) => Ok(Located::Here(found)),
+            Err(ReadError::NotFound | ReadError::NotRegular | ReadError::Invalid(_)) => Ok(Located::NotFound),
+            Err(ReadError::Io(error)) => Err(error),
+        }
+    }
+
+    fn count_download(&self, bytes: u64) {
+        let counters = self.store.counters();
+        counters.downloads.asked(1);
+        counters.downloads.done(1);
+        counters.download_bytes.asked(bytes);
+        counters.download_bytes.done(bytes);
+    }
+}
+
+impl Files for NodeFiles {
+    type Upload = Upload;
+
+    fn group(&self) -> GroupName {
+        self.store.group()
+    }
+
+    async fn locate(&self, id: &FileId) -> io::Result<Located> {
+        if !self.is_own(id) {
+            return Ok(Located::NotFound);
+        }
+        Self::found(self.store.open_file(&id.name).await)
+    }
+
+    async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<Read>> {
+        if !self.is_own(id) {
+            return Ok(Located::NotFound);
+        }
+        let read = self.store.read_small(&id.name, 0, 0, max).await.map(|read| match read {
+            SmallRead::Content { modified, mutable, content, .. } => {
+                self.count_download(content.len() as u64);
+                Read::Content { content, modified, mutable }
+            }
+            SmallRead::Large(file) => {
+                self.count_download(file.len);
+                Read::Large(file)
+            }
+        });
+        Self::found(read)
+    }
+
+    async fn read_at(&self, id: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.store.read_at(&id.name, file, offset, len).await
+    }
+
+    async fn begin(&self, spec: UploadSpec) -> Result<store::Upload, WriteError> {
+        self.store.begin(spec).await
+    }
+
+    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        self.store.put(spec, content).await
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
+        if !self.is_own(id) {
+            return Err(WriteError::NotFound);
+        }
+        self.store.delete(&id.name).await
+    }
+
+    fn ready(&self) -> Result<(), NotReady> {
+        match self.view.standing() {
+            Standing::Active => Ok(()),
+            Standing::Waiting(detail) => Err(NotReady { code: "not_active", detail }),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the trackers told this node about the cluster, for those who answer clients.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use protocol::config::StorageIds;
+use protocol::config::params::ClusterParams;
+use protocol::file_id::Source;
+use protocol::{AddressWidth, FileId};
+
+/// Whether this node serves, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A tracker takes it for active.
+    Active,
+    /// Not yet, or not any more.
+    Waiting(String),
+}
+
+struct Known {
+    params: ClusterParams,
+    ids: Option<StorageIds>,
+    standing: Standing,
+}
+
+/// The node's view of its cluster. Clones share it.
+#[derive(Clone)]
+pub(crate) struct View(Arc<RwLock<Known>>);
+
+impl View {
+    /// Before any tracker answered.
+    pub(crate) fn new() -> Self {
+        let standing =
+            Standing::Waiting("no tracker has answered yet; check tracker_server and the trackers".into());
+        let params = ClusterParams { response_ip_addr_size: AddressWidth::V4, ..ClusterParams::default() };
+        Self(Arc::new(RwLock::new(Known { params, ids: None, standing })))
+    }
+
+    fn read<T>(&self, part: impl FnOnce(&Known) -> T) -> T {
+        part(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes what a tracker said about the cluster.
+    pub(crate) fn learn(&self, params: ClusterParams, ids: Option<StorageIds>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.params = params;
+        known.ids = ids;
+    }
+
+    /// Where this node stands.
+    pub(crate) fn standing(&self) -> Standing {
+        self.read(|known| known.standing.clone())
+    }
+
+    /// Sets where this node stands; true if that is news.
+    pub(crate) fn set_standing(&self, standing: Standing) -> bool {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_news = known.standing != standing;
+        known.standing = standing;
+        is_news
+    }
+
+    /// Width of address fields in answers.
+    pub(crate) fn width(&self) -> AddressWidth {
+        self.read(|known| known.params.response_ip_addr_size)
+    }
+
+    /// Address of the storage that made a file's name, if it is known.
+    pub(crate) fn source_ip(&self, file: &FileId) -> Option<IpAddr> {
+        match file.name.code().ok()?.source {
+            Source::Ip(ip) if ip == Ipv4Addr::UNSPECIFIED => None,
+            Source::Ip(ip) => Some(IpAddr::V4(ip)),
+            Source::Id(number) => {
+                self.read(|known| known.ids.as_ref()?.by_number(number)?.addresses().next())
+            }
+        }
+    }
+}
