@@ -80,7 +80,7 @@ impl DaemonSettings {
     pub(crate) async fn build(self, facts: &LocalFacts) -> Result<App, StartError> {
         match self {
             Self::Tracker(conf) => Ok(App::Tracker(Box::new(tracker::App::build(*conf, facts).await?))),
-            Self::Node(_) => Err(StartError::NoNode),
+            Self::Node(conf) => Ok(App::Node(Box::new(node::App::build(*conf, facts).await?))),
         }
     }
 }
@@ -90,15 +90,16 @@ impl DaemonSettings {
 pub(crate) enum StartError {
     #[error(transparent)]
     Tracker(#[from] tracker::StartError),
-    #[error("this build has no node yet")]
-    NoNode,
+    #[error(transparent)]
+    Node(#[from] node::StartError),
 }
 
 impl StartError {
     /// Pid of the process that has the base path, if that is why.
     pub(crate) fn owner(&self) -> Option<&str> {
         match self {
-            Self::Tracker(tracker::StartError::Lock(LockError::Owned { owner, .. })) => Some(owner),
+            Self::Tracker(tracker::StartError::Lock(LockError::Owned { owner, .. }))
+            | Self::Node(node::StartError::Lock(LockError::Owned { owner, .. })) => Some(owner),
             _ => None,
         }
     }
@@ -107,6 +108,7 @@ impl StartError {
 /// A daemon that is ready to run.
 pub(crate) enum App {
     Tracker(Box<tracker::App>),
+    Node(Box<node::App>),
 }
 
 impl App {
@@ -114,6 +116,7 @@ impl App {
     pub(crate) async fn run(self, stop: CancellationToken) {
         match self {
             Self::Tracker(app) => app.run(stop).await,
+            Self::Node(app) => app.run(stop).await,
         }
     }
 }
