@@ -33,18 +33,19 @@ pub use init_flag::InitFlag;
 pub use read::{CrcWanted, SmallRead, StoredInfo};
 pub use upload::Upload;
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use gateway::files::WriteError;
-use protocol::GroupName;
 use protocol::cluster::PathSpace;
 use protocol::config::params::{ClusterParams, StorePathChoice};
 use protocol::config::storage_conf::Durability;
 use protocol::config::{ReservedSpace, StorageConf};
 use protocol::file_id::{Source, StorePathIndex};
+use protocol::{GroupName, LogicName};
 use tokio::sync::watch;
 
 use binlog::{Binlog, Record};
@@ -211,6 +212,24 @@ impl Inner {
         *self.rules.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts a file's content on the disk if the configuration says so. Blocking.
+    fn sync_content(&self, file: &File) -> Result<(), WriteError> {
+        match self.durability {
+            Durability::Write => Ok(()),
+            Durability::Fsync => file.sync_all().map_err(|error| io_failed("syncing a file", error)),
+        }
+    }
+
+    /// The same for the directory that holds a name.
+    fn sync_name(&self, dir: &DataDir, name: &LogicName) -> Result<(), WriteError> {
+        match self.durability {
+            Durability::Write => Ok(()),
+            Durability::Fsync => {
+                dir.sync_parent(name.true_name()).map_err(|error| io_failed("syncing a directory", error))
+            }
+        }
+    }
+
     /// Appends a record and waits until it is written, and on the disk if the configuration says so. Blocking.
     fn record(&self, record: &Record<'_>) -> Result<(), WriteError> {
         self.counters.last_source_update(record.time);
@@ -225,5 +244,15 @@ fn io_failed(doing: &'static str, source: std::io::Error) -> WriteError {
         StorageFull | QuotaExceeded => WriteError::NoSpace,
         NotFound => WriteError::NotFound,
         _ => WriteError::Io { doing, source },
+    }
+}
+
+/// A file that a write needs, and that cannot be read.
+fn read_failed(error: ReadError) -> WriteError {
+    match error {
+        ReadError::NotFound => WriteError::NotFound,
+        ReadError::NotRegular => WriteError::Invalid("not a regular file"),
+        ReadError::Invalid(reason) => WriteError::Invalid(reason),
+        ReadError::Io(source) => io_failed("looking for a file", source),
     }
 }

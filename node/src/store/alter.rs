@@ -14,7 +14,7 @@ use super::change::{mtime, open_appender};
 use super::layout::unix_seconds;
 use super::name_maker::{self, NameSpec, SizeOf};
 use super::upload::gone;
-use super::{Inner, ReadError, Store, StorePath, io_failed, read};
+use super::{Inner, Store, StorePath, io_failed, read, read_failed};
 
 /// Tries at a name that nothing has.
 const NAME_TRIES: u32 = 10;
@@ -87,6 +87,7 @@ impl Inner {
             return Ok(());
         }
         file.set_len(size).map_err(|error| io_failed("changing a file's size", error))?;
+        self.sync_content(&file)?;
         self.record(&Record { time: mtime(&file)?, op: Op::Truncate(old, size), name: name.as_str() })
     }
 
@@ -101,8 +102,20 @@ impl Inner {
         let spec =
             NameSpec { path: old.store_path(), dir: old.sub_dir(), source, timestamp, size, crc32, tail };
         let name = first_free(&spec, |name| path.dir.rename_new(old.true_name(), name.true_name()))?;
-        self.record(&Record { time, op: Op::Rename(old.as_str()), name: name.as_str() })?;
-        self.rename_metadata(path, old, &name, time)?;
+        let recorded = self
+            .sync_name(&path.dir, &name)
+            .and_then(|()| self.record(&Record { time, op: Op::Rename(old.as_str()), name: name.as_str() }));
+        if let Err(error) = recorded {
+            // The client goes on knowing the old name only.
+            if let Err(error) = path.dir.rename_new(name.true_name(), old.true_name()) {
+                tracing::error!(%old, new = %name, %error, "a rename that is not in the binlog cannot be taken back");
+            }
+            return Err(error);
+        }
+        // The file has its new name, which the client has to hear whatever becomes of the metadata.
+        if let Err(error) = self.rename_metadata(path, old, &name, time) {
+            tracing::error!(%old, new = %name, %error, "metadata did not follow its file to the new name");
+        }
         Ok(Committed { id: protocol::FileId { group: self.group, name }, len, crc32, timestamp })
     }
 
@@ -144,6 +157,7 @@ impl Inner {
             self.counters.delete_links.done(1);
         }
         let time = unix_seconds(SystemTime::now());
+        self.sync_name(&path.dir, name)?;
         self.record(&Record { time, op: Op::Delete, name: name.as_str() })?;
         let Ok(metadata) = name.metadata_name() else { return Ok(()) };
         match path.dir.unlink(metadata.true_name()) {
@@ -176,6 +190,12 @@ impl Inner {
                 }
                 let name = slave_name(master, *prefix, link.ext)
                     .map_err(|_| WriteError::Invalid("no slave of this name can be made of this master"))?;
+                let record = Record { time, op: Op::Link(source.as_str()), name: name.as_str() };
+                if !record.fits() {
+                    return Err(WriteError::Invalid(
+                        "the names of link and file are too long for the binlog",
+                    ));
+                }
                 match path.dir.symlink(&target, name.true_name()) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         return Err(WriteError::Exists);
@@ -193,6 +213,7 @@ impl Inner {
                 first_free(&spec, |name| path.dir.symlink(&target, name.true_name()))?
             }
         };
+        self.sync_name(&path.dir, &name)?;
         self.record(&Record { time, op: Op::Link(source.as_str()), name: name.as_str() })?;
         Ok(Committed { id: protocol::FileId { group: self.group, name }, len, crc32, timestamp })
     }
@@ -212,13 +233,4 @@ fn first_free(
         }
     }
     Err(WriteError::Exists)
-}
-
-fn read_failed(error: ReadError) -> WriteError {
-    match error {
-        ReadError::NotFound => WriteError::NotFound,
-        ReadError::NotRegular => WriteError::Invalid("not a regular file"),
-        ReadError::Invalid(reason) => WriteError::Invalid(reason),
-        ReadError::Io(source) => io_failed("looking for a file", source),
-    }
 }

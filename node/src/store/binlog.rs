@@ -20,6 +20,8 @@ use super::state_text::{StateText, put};
 const INDEX_NAME: &str = "binlog_index.dat";
 /// Before `binlog_index.dat` there was this file with the plain number.
 const OLD_INDEX_NAME: &str = "binlog.index";
+/// Longest third column, extra included: readers of the reference refuse more.
+const MAX_NAMES: usize = 127;
 /// A file that reaches this size is the last of its number.
 const MAX_SIZE: u64 = 1 << 30;
 
@@ -55,6 +57,15 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Whether readers take the line: its names and numbers have 127 bytes at most.
+    pub(super) fn fits(&self) -> bool {
+        let mut line = Vec::new();
+        self.write_to(&mut line);
+        let names = line.splitn(3, |byte| *byte == b' ').nth(2).unwrap_or_default();
+        // The end of the line counts with the line, not with the column.
+        names.len() <= MAX_NAMES + 1
+    }
+
     fn write_to(&self, out: &mut Vec<u8>) {
         let Self { time, op, name } = self;
         let written = match op {
@@ -97,10 +108,19 @@ struct Writer {
     failed: Vec<(u64, u64, i32)>,
     /// Emptied lines of the last write, to be filled again.
     spare: Vec<u8>,
+    end: End,
 }
 
-/// Failures that are remembered for callers that still wait.
-const MAX_FAILED: usize = 64;
+/// What stands behind the last whole line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Clean,
+    /// Part of a line that could not be cut off yet.
+    Torn,
+}
+
+/// Failures that are remembered for callers that still wait: more than threads can be waiting.
+const MAX_FAILED: usize = 16 * 1024;
 
 /// The open binlog.
 pub(super) struct Binlog {
@@ -123,7 +143,14 @@ impl Binlog {
             directory: directory.to_owned(),
             durability,
             waiting: Mutex::default(),
-            writer: Mutex::new(Writer { file, position, done: 0, failed: Vec::new(), spare: Vec::new() }),
+            writer: Mutex::new(Writer {
+                file,
+                position,
+                done: 0,
+                failed: Vec::new(),
+                spare: Vec::new(),
+                end: End::Clean,
+            }),
             watch: watch::Sender::new(position),
         })
     }
@@ -171,13 +198,20 @@ impl Binlog {
 
     /// Writes whole lines or, as far as a reader can tell, nothing.
     fn write_lines(&self, writer: &mut Writer, lines: &[u8]) -> io::Result<()> {
+        if writer.end == End::Torn {
+            writer.file.set_len(writer.position.offset)?;
+            writer.end = End::Clean;
+        }
         let outcome = writer.file.write_all(lines).and_then(|()| match self.durability {
             Durability::Write => Ok(()),
             Durability::Fsync => writer.file.sync_data(),
         });
         if let Err(error) = outcome {
             // What was written of them goes, so that no torn line stays.
-            writer.file.set_len(writer.position.offset)?;
+            if let Err(cutting) = writer.file.set_len(writer.position.offset) {
+                tracing::error!(error = %cutting, "a torn line cannot be cut off the binlog yet");
+                writer.end = End::Torn;
+            }
             return Err(error);
         }
         writer.position.offset += lines.len() as u64;
@@ -230,10 +264,10 @@ fn read_index(directory: &Path) -> Result<u32, StoreError> {
         Err(error) => Err(StoreError::io("read", directory.join(name))(error)),
     };
     let known = match read(INDEX_NAME)? {
-        Some(text) => StateText::parse(&text).number("current_write"),
+        Some(text) => StateText::parse(&text).text("current_write").and_then(|text| text.parse().ok()),
         None => read(OLD_INDEX_NAME)?.and_then(|text| text.trim().parse().ok()),
     };
-    if let Some(index) = known.and_then(|index| u32::try_from(index).ok()) {
+    if let Some(index) = known {
         return Ok(index);
     }
     let mut index = 0;
@@ -309,6 +343,18 @@ mod tests {
         check(Op::Rename("M00/00/00/y"), &format!("R {NAME} M00/00/00/y"));
     }
 
+    #[test]
+    fn lines_that_readers_refuse_are_known_before() {
+        let check = |op, len: usize, fits| {
+            let name = "n".repeat(len);
+            assert_eq!(Record { time: 1, op, name: &name }.fits(), fits, "{op:?} {len}");
+        };
+        check(Op::Create, 127, true);
+        check(Op::Create, 128, false);
+        check(Op::Link("12345"), 121, true);
+        check(Op::Link("12345"), 122, false);
+    }
+
     fn record(name: &str) -> Record<'_> {
         Record { time: 1, op: Op::Create, name }
     }
@@ -368,5 +414,6 @@ mod tests {
         check(&[("binlog_index.dat", "current_write=3\ncurrent_compress=1\n")], 3);
         check(&[("binlog.index", "2\n")], 2);
         check(&[("binlog_index.dat", ""), ("binlog.000", "x"), ("binlog.001", "x")], 1);
+        check(&[("binlog_index.dat", "current_write=x\n"), ("binlog.001", "x")], 1);
     }
 }

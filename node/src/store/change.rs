@@ -28,6 +28,7 @@ enum Kind {
 
 /// A change under way. Dropped before its commit, an append leaves nothing behind.
 pub struct Change {
+    /// Away while a piece is written: then the job has it, and undoes the change if nobody waits for it any more.
     parts: Option<Parts>,
 }
 
@@ -40,7 +41,14 @@ struct Parts {
     /// First byte of the change.
     offset: u64,
     written: u64,
-    _lock: FileLock,
+    state: State,
+    lock: Option<FileLock>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Finished,
 }
 
 impl Store {
@@ -74,7 +82,12 @@ impl Store {
             if offset > size {
                 return Err(WriteError::Invalid("the offset lies behind the end of the file"));
             }
-            Ok(Parts { store, path, name, kind, file: Arc::new(file), offset, written: 0, _lock: lock })
+            let record = Record { time: i64::MAX, op: kind.op(offset, u64::MAX), name: name.as_str() };
+            if !record.fits() {
+                return Err(WriteError::Invalid("the name is too long for the binlog"));
+            }
+            let (file, lock) = (Arc::new(file), Some(lock));
+            Ok(Parts { store, path, name, kind, file, offset, written: 0, state: State::Open, lock })
         };
         let parts = path_again.pool.run(job).await.map_err(gone)??;
         Ok(Change { parts: Some(parts) })
@@ -113,32 +126,44 @@ pub(super) fn mtime(file: &File) -> Result<i64, WriteError> {
 impl Change {
     /// Writes the next piece.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
-        let Some(parts) = &mut self.parts else { return Err(WriteError::Invalid("the change is over")) };
-        let (file, at, len) = (Arc::clone(&parts.file), parts.offset + parts.written, chunk.len() as u64);
-        parts.store.counters.file_writes.asked(1);
-        let written = parts.path.pool.run(move || file.write_all_at(&chunk, at)).await.map_err(gone)?;
-        written.map_err(|error| io_failed("writing a file", error))?;
-        parts.store.counters.file_writes.done(1);
-        parts.written += len;
+        let Some(mut parts) = self.parts.take() else { return Err(OVER) };
+        let path = Arc::clone(&parts.path);
+        let job = move || {
+            parts.store.counters.file_writes.asked(1);
+            parts.file.write_all_at(&chunk, parts.offset + parts.written)?;
+            parts.store.counters.file_writes.done(1);
+            parts.written += chunk.len() as u64;
+            Ok(parts)
+        };
+        let written: io::Result<Parts> = path.pool.run(job).await.map_err(gone)?;
+        self.parts = Some(written.map_err(|error| io_failed("writing a file", error))?);
         Ok(())
     }
 
     /// Records the change.
     pub async fn commit(mut self) -> Result<(), WriteError> {
-        let Some(parts) = self.parts.take() else { return Ok(()) };
+        let Some(parts) = self.parts.take() else { return Err(OVER) };
         let path = Arc::clone(&parts.path);
         path.pool.run(move || parts.commit()).await.map_err(gone)?
     }
 }
 
+const OVER: WriteError = WriteError::Invalid("the change failed before");
+
+impl Kind {
+    fn op(self, offset: u64, len: u64) -> Op<'static> {
+        match self {
+            Self::Append => Op::Append(offset, len),
+            Self::Modify => Op::Modify(offset, len),
+        }
+    }
+}
+
 impl Parts {
     /// Blocking.
-    fn commit(self) -> Result<(), WriteError> {
-        let outcome = self.record();
-        if outcome.is_err() {
-            self.undo();
-            return outcome;
-        }
+    fn commit(mut self) -> Result<(), WriteError> {
+        self.record()?;
+        self.state = State::Finished;
         let counters = &self.store.counters;
         let (count, bytes) = match self.kind {
             Kind::Append => (&counters.appends, &counters.append_bytes),
@@ -153,16 +178,34 @@ impl Parts {
         if self.written == 0 {
             return Ok(());
         }
-        if self.store.durability == protocol::config::storage_conf::Durability::Fsync {
-            self.file.sync_data().map_err(|error| io_failed("syncing a file", error))?;
-        }
-        let op = match self.kind {
-            Kind::Append => Op::Append(self.offset, self.written),
-            Kind::Modify => Op::Modify(self.offset, self.written),
-        };
+        self.store.sync_content(&self.file)?;
+        let op = self.kind.op(self.offset, self.written);
         self.store.record(&Record { time: mtime(&self.file)?, op, name: self.name.as_str() })
     }
+}
 
+/// What was broken off is undone, with the file still locked.
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if self.state == State::Finished {
+            return;
+        }
+        let undone = Self {
+            store: Arc::clone(&self.store),
+            path: Arc::clone(&self.path),
+            name: self.name.clone(),
+            kind: self.kind,
+            file: Arc::clone(&self.file),
+            offset: self.offset,
+            written: self.written,
+            state: State::Finished,
+            lock: self.lock.take(),
+        };
+        self.path.pool.run_detached(move || undone.undo());
+    }
+}
+
+impl Parts {
     /// Blocking.
     fn undo(&self) {
         let undone = match self.kind {
@@ -173,15 +216,6 @@ impl Parts {
         };
         if let Err(error) = undone {
             tracing::error!(name = %self.name, %error, "a change that was broken off cannot be undone");
-        }
-    }
-}
-
-impl Drop for Change {
-    fn drop(&mut self) {
-        if let Some(parts) = self.parts.take() {
-            let path = Arc::clone(&parts.path);
-            path.pool.run_detached(move || parts.undo());
         }
     }
 }

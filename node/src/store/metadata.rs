@@ -14,7 +14,7 @@ use super::binlog::{Op, Record};
 use super::layout::unix_seconds;
 use super::temporary::Temporary;
 use super::upload::gone;
-use super::{Inner, ReadError, Store, StorePath, io_failed, read};
+use super::{Inner, ReadError, Store, StorePath, io_failed, read, read_failed};
 
 const ITEM: u8 = 1;
 const VALUE: u8 = 2;
@@ -36,13 +36,14 @@ impl Store {
             Arc::clone(self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?);
         let of =
             name.metadata_name().map_err(|_| WriteError::Invalid("the name is too long to have metadata"))?;
-        if !self.exists(name).await? {
-            return Err(WriteError::NotFound);
-        }
         let lock = self.0.locks.lock(name).await;
-        let inner = Arc::clone(&self.0);
+        let (inner, owner) = (Arc::clone(&self.0), name.clone());
         let job = move || {
-            let done = inner.write_metadata(&path, &of, mode, &text);
+            // Under the lock: a delete must not leave metadata of nothing.
+            let done = match inner.open(&owner) {
+                Ok(_) => inner.write_metadata(&path, &of, mode, &text),
+                Err(error) => Err(read_failed(error)),
+            };
             drop(lock);
             done
         };
@@ -107,6 +108,7 @@ impl Inner {
         let write = |mut file: &File| file.write_all(&new).and_then(|()| file.sync_data());
         write(temporary.file()).map_err(|error| io_failed("writing metadata", error))?;
         temporary.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;
+        self.sync_name(&path.dir, of)?;
         let op = if old.is_some() { Op::Update } else { Op::Create };
         self.record(&Record { time, op, name: of.as_str() })
     }

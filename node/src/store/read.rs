@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -249,7 +250,8 @@ impl Inner {
     pub(super) fn link_target(&self, name: &LogicName) -> Result<LogicName, ReadError> {
         let dir = &self.read_path(name)?.dir;
         let target = dir.read_link(name.true_name())?;
-        let below = dir.path().to_str().and_then(|data| target.strip_prefix(data)?.strip_prefix('/'));
+        // By components: the reference writes `//` where the configured path ends in a slash.
+        let below = Path::new(&target).strip_prefix(dir.path()).ok().and_then(Path::to_str);
         let below = below.ok_or(ReadError::NotFound)?;
         LogicName::parse(&format!("{}/{below}", name.store_path())).map_err(|_| ReadError::NotFound)
     }
@@ -257,10 +259,11 @@ impl Inner {
     /// Metadata has commands of its own; as a file, nobody is to see it.
     pub(super) fn refuse_metadata(&self, name: &LogicName) -> Result<(), ReadError> {
         let Some(owner) = name.metadata_owner() else { return Ok(()) };
-        match self.read_path(&owner)?.dir.stat(owner.true_name()) {
-            Ok(_) => Err(ReadError::NotFound),
-            Err(_) => Ok(()),
-        }
+        let is_there = match owner.kind() {
+            Ok(FileKind::Trunk(_)) => self.open(&owner).is_ok(),
+            _ => self.read_path(&owner)?.dir.stat(owner.true_name()).is_ok(),
+        };
+        if is_there { Err(ReadError::NotFound) } else { Ok(()) }
     }
 
     fn info(&self, name: &LogicName, crc: CrcWanted) -> Result<StoredInfo, ReadError> {

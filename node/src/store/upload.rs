@@ -8,7 +8,6 @@ use crc32fast::Hasher;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
 use protocol::LogicName;
 use protocol::config::params::StorePathChoice;
-use protocol::config::storage_conf::Durability;
 use protocol::file_id::{FileExt, NameTail, SlavePrefix, Source, StorePathIndex, slave_name};
 
 use super::binlog::{Op, Record};
@@ -106,7 +105,11 @@ impl Store {
     ) -> Result<LogicName, WriteError> {
         let name = slave_name(master, prefix, ext)
             .map_err(|_| WriteError::Invalid("no slave of this name can be made of this master"))?;
-        if self.exists(master).await? { Ok(name) } else { Err(WriteError::NotFound) }
+        if !self.exists(master).await? {
+            return Err(WriteError::NotFound);
+        }
+        // The commit decides; this spares the client that asks twice the sending of the content.
+        if self.exists(&name).await? { Err(WriteError::Exists) } else { Ok(name) }
     }
 }
 
@@ -204,20 +207,17 @@ impl Place {
     fn commit(self, open: Open) -> Result<Committed, WriteError> {
         let Open { mut temporary, crc, len } = open;
         let crc32 = crc.finalize();
-        let durable = self.store.durability == Durability::Fsync;
-        if durable {
-            temporary.file().sync_all().map_err(|error| io_failed("syncing a file", error))?;
-        }
+        self.store.sync_content(temporary.file())?;
         let stat = rustix::fs::fstat(temporary.file())
             .map_err(|error| io_failed("reading a file's time", error.into()))?;
         let time = stat.st_mtime;
         let timestamp = u32::try_from(time).unwrap_or(0);
         let name = self.publish(&mut temporary, timestamp, len, crc32)?;
-        if durable && let Err(error) = self.path.dir.sync_parent(name.true_name()) {
-            self.take_back(&name);
-            return Err(io_failed("syncing a directory", error));
-        }
-        if let Err(error) = self.store.record(&Record { time, op: Op::Create, name: name.as_str() }) {
+        let recorded = self
+            .store
+            .sync_name(&self.path.dir, &name)
+            .and_then(|()| self.store.record(&Record { time, op: Op::Create, name: name.as_str() }));
+        if let Err(error) = recorded {
             self.take_back(&name);
             return Err(error);
         }
