@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
@@ -53,6 +53,24 @@ impl DataDir {
     pub(super) fn create(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         Ok(File::from(fs::openat(&self.fd, name, flags, FILE_MODE)?))
+    }
+
+    /// Makes a file without a name, near those of a directory.
+    pub(super) fn create_unnamed(&self, dir: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        Ok(File::from(fs::openat(&self.fd, dir, flags, FILE_MODE)?))
+    }
+
+    /// Gives a file without a name one, if nothing has it yet.
+    pub(super) fn link_file(&self, file: &File, name: &str) -> io::Result<()> {
+        match fs::linkat(file, "", &self.fd, name, AtFlags::EMPTY_PATH) {
+            // Kernels before 6.10 want a privilege for that; the way over /proc needs none.
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::PERM) => {
+                let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+                Ok(fs::linkat(CWD, own, &self.fd, name, AtFlags::SYMLINK_FOLLOW)?)
+            }
+            outcome => Ok(outcome?),
+        }
     }
 
     /// Gives a file another name, if nothing has it yet.

@@ -104,7 +104,7 @@ impl Inner {
             return Ok(());
         }
         let mut temporary =
-            Temporary::create(path).map_err(|error| io_failed("making a metadata file", error))?;
+            Temporary::create_named(path).map_err(|error| io_failed("making a metadata file", error))?;
         let write = |mut file: &File| file.write_all(&new).and_then(|()| file.sync_data());
         write(temporary.file()).map_err(|error| io_failed("writing metadata", error))?;
         temporary.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;

@@ -1,12 +1,15 @@
-//! Files that have no name yet: `data/.up<N>.tmp`, gone when dropped unless they were published.
+//! Files that have no name yet, gone when dropped unless they were published.
 //!
-//! Names of this form are the store's own; what a killed process left of them is removed at the next start. Nothing
-//! else is ever removed.
+//! Where the file system can, they have no name at all (`O_TMPFILE`): half the work of a rename, and nothing to clean up
+//! after a kill. Else they are called `data/.up<N>.tmp`; names of this form are the store's own, and what a killed
+//! process left of them is removed at the next start. Nothing else is ever removed.
 
 use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::io::Errno;
 
 use super::data_dir::DataDir;
 use super::{StoreError, StorePath};
@@ -16,19 +19,37 @@ const SUFFIX: &str = ".tmp";
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// A file without a final name. Dropped, it is removed.
+/// A file without a final name. Dropped, it is gone.
 pub(super) struct Temporary {
     path: Arc<StorePath>,
-    name: Option<String>,
+    name: Name,
     file: File,
 }
 
+enum Name {
+    /// It has none; the kernel frees it with its descriptor.
+    None,
+    /// Its own for the time being, to be removed.
+    Temporary(String),
+    /// The final one.
+    Final,
+}
+
 impl Temporary {
-    /// Makes an empty one. Blocking.
-    pub(super) fn create(path: &Arc<StorePath>) -> io::Result<Self> {
+    /// Makes an empty one that will be published below `dir`, such as `00/1F`. Blocking.
+    pub(super) fn create(path: &Arc<StorePath>, dir: &str) -> io::Result<Self> {
+        match path.dir.create_unnamed(dir) {
+            Ok(file) => Ok(Self { path: Arc::clone(path), name: Name::None, file }),
+            Err(error) if is_unsupported(&error) => Self::create_named(path),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an empty one that will replace another file. Blocking.
+    pub(super) fn create_named(path: &Arc<StorePath>) -> io::Result<Self> {
         let name = format!("{PREFIX}{}{SUFFIX}", NEXT.fetch_add(1, Ordering::Relaxed));
         let file = path.dir.create(&name)?;
-        Ok(Self { path: Arc::clone(path), name: Some(name), file })
+        Ok(Self { path: Arc::clone(path), name: Name::Temporary(name), file })
     }
 
     /// The open file.
@@ -38,24 +59,32 @@ impl Temporary {
 
     /// Gives the file its final name if nothing has it; `AlreadyExists` leaves it as it was. Blocking.
     pub(super) fn publish(&mut self, name: &str) -> io::Result<()> {
-        let Some(own) = &self.name else { return Err(io::ErrorKind::NotFound.into()) };
-        self.path.dir.rename_new(own, name)?;
-        self.name = None;
+        match &self.name {
+            Name::None => self.path.dir.link_file(&self.file, name)?,
+            Name::Temporary(own) => self.path.dir.rename_new(own, name)?,
+            Name::Final => return Err(io::ErrorKind::NotFound.into()),
+        }
+        self.name = Name::Final;
         Ok(())
     }
 
-    /// Gives the file its final name over what has it. Blocking.
+    /// Gives a named file its final name over what has it. Blocking.
     pub(super) fn replace(&mut self, name: &str) -> io::Result<()> {
-        let Some(own) = &self.name else { return Err(io::ErrorKind::NotFound.into()) };
+        let Name::Temporary(own) = &self.name else { return Err(io::ErrorKind::NotFound.into()) };
         self.path.dir.rename_over(own, name)?;
-        self.name = None;
+        self.name = Name::Final;
         Ok(())
     }
 }
 
+/// File systems without files that have no name say so in several ways.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL))
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let Some(name) = self.name.take() else { return };
+        let Name::Temporary(name) = std::mem::replace(&mut self.name, Name::Final) else { return };
         let path = Arc::clone(&self.path);
         self.path.pool.run_detached(move || {
             if let Err(error) = path.dir.unlink(&name) {

@@ -8,7 +8,7 @@ use crc32fast::Hasher;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
 use protocol::LogicName;
 use protocol::config::params::StorePathChoice;
-use protocol::file_id::{FileExt, NameTail, SlavePrefix, Source, StorePathIndex, slave_name};
+use protocol::file_id::{FileExt, NameTail, SlavePrefix, Source, StorePathIndex, SubDir, slave_name};
 
 use super::binlog::{Op, Record};
 use super::name_maker::{self, NameSpec, SizeOf};
@@ -32,6 +32,8 @@ struct Place {
     store: Arc<Inner>,
     index: StorePathIndex,
     path: Arc<StorePath>,
+    /// Directory of the file.
+    dir: SubDir,
     naming: Naming,
     ext: FileExt,
 }
@@ -54,8 +56,8 @@ impl Store {
     pub async fn begin(&self, spec: UploadSpec) -> Result<Upload, WriteError> {
         self.0.counters.uploads.asked(1);
         let place = self.place(&spec).await?;
-        let path = Arc::clone(&place.path);
-        let temporary = place.path.pool.run(move || Temporary::create(&path)).await.map_err(gone)?;
+        let (path, dir) = (Arc::clone(&place.path), place.dir.to_path());
+        let temporary = place.path.pool.run(move || Temporary::create(&path, &dir)).await.map_err(gone)?;
         let temporary = temporary.map_err(|error| io_failed("making a file", error))?;
         Ok(Upload { place, open: Some(Open { temporary, crc: Hasher::new(), len: 0 }) })
     }
@@ -93,7 +95,11 @@ impl Store {
             }
             None => store.choose(spec.store_path, spec.len.unwrap_or(0))?,
         };
-        Ok(Place { store, index, path, naming, ext: spec.ext })
+        let dir = match &naming {
+            Naming::Own { .. } => store.names.next_dir(),
+            Naming::Slave(name) => name.sub_dir(),
+        };
+        Ok(Place { store, index, path, dir, naming, ext: spec.ext })
     }
 
     /// Checks the master and makes the slave's name.
@@ -190,7 +196,8 @@ impl gateway::files::Upload for Upload {
 impl Place {
     /// Blocking.
     fn put(self, content: &[Bytes]) -> Result<Committed, WriteError> {
-        let temporary = Temporary::create(&self.path).map_err(|error| io_failed("making a file", error))?;
+        let temporary = Temporary::create(&self.path, &self.dir.to_path())
+            .map_err(|error| io_failed("making a file", error))?;
         let mut crc = Hasher::new();
         let mut len = 0;
         for piece in content {
@@ -248,8 +255,7 @@ impl Place {
             Naming::Own { size, source, tail } => (size(len), *source, *tail),
         };
         for _ in 0..NAME_TRIES {
-            let dir = self.store.names.next_dir();
-            let spec = NameSpec { path: self.index, dir, source, timestamp, size, crc32, tail };
+            let spec = NameSpec { path: self.index, dir: self.dir, source, timestamp, size, crc32, tail };
             let name = spec.make();
             match temporary.publish(name.true_name()) {
                 Ok(()) => return Ok(name),
