@@ -98,6 +98,8 @@ pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: Cancellat
     let mut pause = FIRST_PAUSE;
     loop {
         let outcome = tokio::select! {
+            // A session that serves ends by itself, with a good-bye.
+            biased;
             outcome = attempt(&link, &tracker, &stop, &mut said, &mut pause) => outcome,
             () = stop.cancelled() => return,
         };
@@ -107,7 +109,7 @@ pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: Cancellat
             warn!(tracker = %name, error = %text, "no link to the tracker, trying again");
             said.clone_from(&text);
         }
-        link.view.set_standing(Standing::Waiting(format!("tracker {name}: {text}")));
+        link.view.set_standing(&name, Standing::Waiting(format!("tracker {name}: {text}")));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
@@ -125,7 +127,7 @@ async fn attempt(
     pause: &mut Duration,
 ) -> Result<(), LinkError> {
     let address = resolve(tracker).await?;
-    let mut session = Session::open(link, address).await?;
+    let mut session = Session::open(link, &tracker.primary.to_string(), address).await?;
     session.join().await?;
     session.beat().await?;
     info!(tracker = %tracker.primary, "joined the tracker");

@@ -1,5 +1,6 @@
 //! What the trackers told this node about the cluster, for those who answer clients.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -20,7 +21,8 @@ pub(crate) enum Standing {
 struct Known {
     params: ClusterParams,
     ids: Option<StorageIds>,
-    standing: Standing,
+    /// As each tracker has it, by the tracker's name.
+    standings: BTreeMap<String, Standing>,
 }
 
 /// The node's view of its cluster. Clones share it.
@@ -30,10 +32,8 @@ pub(crate) struct View(Arc<RwLock<Known>>);
 impl View {
     /// Before any tracker answered.
     pub(crate) fn new() -> Self {
-        let standing =
-            Standing::Waiting("no tracker has answered yet; check tracker_server and the trackers".into());
         let params = ClusterParams { response_ip_addr_size: AddressWidth::V4, ..ClusterParams::default() };
-        Self(Arc::new(RwLock::new(Known { params, ids: None, standing })))
+        Self(Arc::new(RwLock::new(Known { params, ids: None, standings: BTreeMap::new() })))
     }
 
     fn read<T>(&self, part: impl FnOnce(&Known) -> T) -> T {
@@ -47,17 +47,20 @@ impl View {
         known.ids = ids;
     }
 
-    /// Where this node stands.
+    /// Where this node stands: one tracker that sends clients to it is enough.
     pub(crate) fn standing(&self) -> Standing {
-        self.read(|known| known.standing.clone())
+        self.read(|known| {
+            let active = known.standings.values().find(|standing| **standing == Standing::Active);
+            active.or_else(|| known.standings.values().next()).cloned().unwrap_or_else(|| {
+                Standing::Waiting("no tracker has answered yet; check tracker_server and the trackers".into())
+            })
+        })
     }
 
-    /// Sets where this node stands; true if that is news.
-    pub(crate) fn set_standing(&self, standing: Standing) -> bool {
+    /// Sets where this node stands at a tracker; true if that is news.
+    pub(crate) fn set_standing(&self, tracker: &str, standing: Standing) -> bool {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let is_news = known.standing != standing;
-        known.standing = standing;
-        is_news
+        known.standings.insert(tracker.to_owned(), standing.clone()) != Some(standing)
     }
 
     /// Width of address fields in answers.
@@ -74,5 +77,24 @@ impl View {
                 self.read(|known| known.ids.as_ref()?.by_number(number)?.addresses().next())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tracker_that_has_the_node_active_is_enough() {
+        let view = View::new();
+        assert!(matches!(view.standing(), Standing::Waiting(_)));
+        assert!(view.set_standing("a", Standing::Waiting("down".to_owned())));
+        assert!(!view.set_standing("a", Standing::Waiting("down".to_owned())));
+        assert_eq!(view.standing(), Standing::Waiting("down".to_owned()));
+        assert!(view.set_standing("b", Standing::Active));
+        assert!(!view.set_standing("a", Standing::Waiting("down".to_owned())));
+        assert_eq!(view.standing(), Standing::Active);
+        assert!(view.set_standing("b", Standing::Waiting("down, too".to_owned())));
+        assert!(matches!(view.standing(), Standing::Waiting(_)));
     }
 }

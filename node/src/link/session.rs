@@ -37,6 +37,8 @@ pub(super) struct Session<'a> {
     link: &'a Link,
     connection: Connection,
     tracker: SocketAddr,
+    /// The tracker as it is configured.
+    name: String,
     params: ClusterParams,
     /// Own id: an address as text, or a number.
     id: StorageId,
@@ -48,7 +50,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Connects and learns who this node is and how the cluster works.
-    pub(super) async fn open(link: &'a Link, tracker: SocketAddr) -> Result<Self, LinkError> {
+    pub(super) async fn open(link: &'a Link, name: &str, tracker: SocketAddr) -> Result<Self, LinkError> {
         let mut connection = Connection::open(tracker, &link.limits).await?;
         let request = GetMyIp { group: link.facts.group, port: link.facts.port };
         let text: Bytes = ask(&mut connection, &request).await?;
@@ -62,7 +64,7 @@ impl<'a> Session<'a> {
         store.set_params(&params);
         blocking(&store, move |store| store.set_identity(identity)).await?;
         link.view.learn(params.clone(), ids);
-        Ok(Self { link, connection, tracker, params, id, told: None, status: None })
+        Ok(Self { link, connection, tracker, name: name.to_owned(), params, id, told: None, status: None })
     }
 
     /// Joins, and arranges with the first tracker who feeds this node old files.
@@ -137,7 +139,8 @@ impl<'a> Session<'a> {
         let news = (self.told != Some(stats)).then_some(stats);
         let answer: CheckSync = ask(&mut self.connection, &Beat(news)).await?;
         self.told = Some(stats);
-        if self.status.is_none_or(|status| status >= StorageStatus::OFFLINE) {
+        let settled = [StorageStatus::OFFLINE, StorageStatus::ONLINE, StorageStatus::ACTIVE];
+        if self.status.is_none_or(|status| settled.contains(&status)) {
             // A beat makes a settled member active; only a leader says so in the answer.
             self.note_status(StorageStatus::ACTIVE);
         }
@@ -216,7 +219,7 @@ impl<'a> Session<'a> {
             }
             _ => Standing::Waiting(format!("the trackers have this node as {status}")),
         };
-        if self.link.view.set_standing(standing) {
+        if self.link.view.set_standing(&self.name, standing) {
             info!(tracker = %self.tracker, %status, "own status changed");
         }
     }
