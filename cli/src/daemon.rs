@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::logging::{self, LogFile, Sink};
-use crate::output::complain;
+use crate::output::{chain, complain};
 use kind::StartError;
 pub(crate) use kind::{DaemonSettings, Kind};
 pub(crate) use limits::raise as raise_limits;
@@ -192,10 +192,11 @@ impl Daemon<'_> {
         let app = match settings.build(facts).await {
             Ok(app) => app,
             Err(error) => {
+                let error = error.into();
                 if log.is_some() {
-                    error!("does not start: {error}");
+                    error!("does not start: {}", chain(&error));
                 }
-                return Err(error.into());
+                return Err(error);
             }
         };
         if place == Place::Background {
@@ -227,7 +228,7 @@ impl Daemon<'_> {
             Some(owner) if self.name == self.kind.fastdfs_name() => {
                 complain(format_args!("process {} already running, pid: {owner}", self.name));
             }
-            _ => complain(format_args!("{}: {error:#}", self.name)),
+            _ => complain(format_args!("{}: {}", self.name, chain(error))),
         }
         ExitCode::from(code)
     }

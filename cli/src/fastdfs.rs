@@ -28,7 +28,7 @@ use protocol::{FileId, Status};
 
 use crate::clock::local_time;
 use crate::format::error_text;
-use crate::output::{complain, print};
+use crate::output::{chain, complain, print};
 use crate::session::Session;
 
 /// Longest file ID that the tools take; the rest is cut.
@@ -136,7 +136,7 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let errno = error.errno();
         // FastDFS's library has a line of its own for this, beside the tool's.
-        log_error(format_args!("{:#}", anyhow::Error::from(error)));
+        log_error(format_args!("{}", chain(&error.into())));
         Self(errno)
     }
 }

@@ -73,7 +73,7 @@ fn run_by_name(program: &OsStr, arguments: impl Iterator<Item = OsString>) -> Op
 /// An error is told once, here.
 fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        output::complain(format_args!("fdfs: {error:#}"));
+        output::complain(format_args!("fdfs: {}", output::chain(&error)));
         ExitCode::FAILURE
     })
 }

@@ -18,6 +18,22 @@ pub(crate) fn complain(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// An error and its causes in one line; causes that an error has told already are not told again.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.is_empty() && text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
 /// A panic of a command is one line; its exit code is Rust's, 101. Daemons log theirs.
 pub(crate) fn tell_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
@@ -25,4 +41,21 @@ pub(crate) fn tell_panics_in_one_line() {
         let what = panic.payload_as_str().unwrap_or("no message");
         complain(format_args!("fdfs: internal error{place}: {what}"));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let check = |error: anyhow::Error, expected: &str| assert_eq!(chain(&error), expected);
+        check(
+            anyhow!("disk full").context("cannot write x").context("cannot save"),
+            "cannot save: cannot write x: disk full",
+        );
+        check(anyhow!("disk full").context("cannot write x: disk full"), "cannot write x: disk full");
+        check(anyhow!("disk full"), "disk full");
+    }
 }
