@@ -7,7 +7,7 @@ use crate::one_store::{self, upload};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sample_configurations_start_a_cluster_that_keeps_its_files() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start_exactly_with(|conf| conf, |conf| conf).await;
     let stored = upload(&cluster.node.url("/v1/files"), "note.txt", b"kept over a restart".to_vec()).await;
 
     for daemon in [&mut cluster.node, &mut cluster.tracker] {

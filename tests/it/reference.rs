@@ -11,7 +11,7 @@ use fastdfs::types::{Metadata, MetadataFlag};
 use reqwest::StatusCode;
 use rustix::process::Signal;
 
-use crate::cluster::{Cluster, Daemon, made, wait_for_a_place};
+use crate::cluster::{Cluster, Config, Daemon, FEW_DIRECTORIES, made, wait_for_a_place};
 use crate::content::content;
 use crate::one_store::{self, native};
 use crate::process::Process;
@@ -62,12 +62,16 @@ fn their_storage(dir: &Path, ip: IpAddr, base: &Path, tracker: IpAddr) -> Proces
     let settings = format!(
         "group_name = group1\nbind_addr = {ip}\nport = 23000\nbase_path = {base}\nstore_path0 = {base}\n\
          tracker_server = {tracker}:22122\nthread_stack_size = 512KB\nheart_beat_interval = 1\n\
-         stat_report_interval = 1\nsync_binlog_buff_interval = 1\n",
+         stat_report_interval = 1\nsync_binlog_buff_interval = 1\n{FEW_DIRECTORIES}\n",
         base = base.display(),
     );
     std::fs::write(&conf, settings).expect("the scratch directory can be written");
     let mut command = Command::new(program("fdfs_storaged").expect("looked for before"));
     Process::start(command.arg("--no-daemon").arg(conf).arg("start"))
+}
+
+fn few_directories(conf: Config) -> Config {
+    conf.add(FEW_DIRECTORIES)
 }
 
 /// A client.conf for FastDFS's tools.
@@ -100,7 +104,7 @@ async fn our_node_serves_under_their_tracker() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     let tracker = address::fresh();
     let _tracker = their_tracker(dir.path(), tracker);
-    let node = Daemon::node(dir.path(), address::fresh(), tracker, |conf| conf).await;
+    let node = Daemon::node(dir.path(), address::fresh(), tracker, few_directories).await;
     wait_for_a_place(tracker).await;
 
     client_crate::run(address::tracker(tracker)).await.unwrap_or_else(|failed| panic!("{failed}"));
@@ -169,7 +173,7 @@ async fn our_node_starts_on_a_directory_of_theirs() {
     storage.signal(Signal::TERM);
     storage.ended().await;
 
-    let node = Daemon::node(dir.path(), ip, tracker, |conf| conf).await;
+    let node = Daemon::node(dir.path(), ip, tracker, few_directories).await;
     assert_eq!(node.base, base, "the same directory");
     wait_for_a_place(tracker).await;
     kept.check(&native(tracker)).await;
