@@ -207,9 +207,10 @@ fn byte_ranges(
 fn file_id(uri: &Uri, own: GroupName) -> Option<FileId> {
     let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
     let path = path.strip_prefix('/')?;
-    let id = match FileId::parse(path) {
-        Ok(id) => id,
-        Err(_) => FileId { group: own, name: LogicName::parse(path).ok()? },
+    // Without a group first: `M00/00/00/NAME` could also be an old name of a group that is called M00.
+    let id = match LogicName::parse(path) {
+        Ok(name) => FileId { group: own, name },
+        Err(_) => FileId::parse(path).ok()?,
     };
     (!is_metadata(&id.name)).then_some(id)
 }

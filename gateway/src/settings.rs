@@ -40,7 +40,7 @@ pub struct Settings {
 
 /// Settings that cannot be used.
 #[derive(Debug, Error)]
-#[error("{key} = {path}: {source}")]
+#[error("{key}: cannot read {path}")]
 pub struct BadSettings {
     key: &'static str,
     path: String,

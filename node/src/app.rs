@@ -9,7 +9,7 @@ use gateway::server::{HttpLimits, HttpServer};
 use gateway::{BadSettings, Settings};
 use protocol::client::ClientLimits;
 use protocol::config::{AllowHosts, LocalFacts, StorageConf};
-use protocol::daemon::{DataLock, LockError};
+use protocol::daemon::{Chain, DataLock, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +157,7 @@ impl App {
         tasks.close();
         tasks.wait().await;
         if let Err(error) = store.close().await {
-            error!(%error, "state is not saved");
+            error!(error = %Chain(&error), "state is not saved");
         }
         info!("node has stopped");
     }
@@ -175,7 +175,7 @@ async fn save_counters(store: Store, interval: Duration, stop: CancellationToken
         let saving = store.clone();
         match tokio::task::spawn_blocking(move || saving.save_counters()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => error!(%error, "counters are not saved, will be tried again"),
+            Ok(Err(error)) => error!(error = %Chain(&error), "counters are not saved, will be tried again"),
             Err(error) => error!(%error, "saving counters failed"),
         }
     }

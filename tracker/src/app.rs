@@ -11,7 +11,7 @@ use gateway::server::{HttpLimits, HttpServer};
 use protocol::AddressWidth;
 use protocol::config::params::IdType;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
-use protocol::daemon::{DataLock, LockError};
+use protocol::daemon::{Chain, DataLock, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
@@ -206,7 +206,7 @@ impl App {
         tasks.wait().await;
         let snapshot = Snapshot::of(&self.shared.state());
         if let Err(error) = files::save(&self.data, &snapshot) {
-            error!(%error, cause = %error.source, "state is not saved");
+            error!(error = %Chain(&error), "state is not saved");
         }
         info!("tracker has stopped");
     }
@@ -246,7 +246,7 @@ async fn save_changes(shared: Arc<Shared>, data: PathBuf, stop: CancellationToke
         match tokio::task::spawn_blocking(move || files::save(&directory, &snapshot)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                error!(%error, cause = %error.source, "state is not saved, will be tried again")
+                error!(error = %Chain(&error), "state is not saved, will be tried again")
             }
             Err(error) => error!(%error, "saving failed"),
         }

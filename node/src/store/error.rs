@@ -10,7 +10,7 @@ use super::pool::PoolGone;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// A file or directory could not be made, read or written.
-    #[error("cannot {doing} {path}: {source}")]
+    #[error("cannot {doing} {path}")]
     Io {
         /// What was being done, such as `create`.
         doing: &'static str,
