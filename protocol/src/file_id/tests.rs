@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FILE_IDS: &str = include_str!("../../tests/golden/file-ids.jsonl");
+const FILE_IDS: &str = include_str!("../../../tests/golden/file-ids.jsonl");
 
 #[test]
 fn recorded_ids_decode_to_what_the_reference_says() {
