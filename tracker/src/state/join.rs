@@ -15,11 +15,31 @@ const MAX_GROUPS: usize = 512;
 const MAX_MEMBERS: usize = 32;
 
 impl Cluster {
-    /// A storage joins on this connection.
+    /// A storage joins on this connection. A refused join leaves no group behind.
     pub fn join(&mut self, session: &mut Session, join: &Join, now: i64) -> Result<JoinAnswer, Refusal> {
         self.check_tracker_list(session, join)?;
         let id = self.identify(session.peer.ip(), join)?;
+        if session.joined.is_some_and(|before| before != (join.group, id)) {
+            self.disconnected(session);
+            session.joined = None;
+        }
+        let groups = self.groups.len();
         let at = self.find_or_create_group(join.group)?;
+        let answer = self.join_group(at, id, session, join, now);
+        if answer.is_err() && self.groups.len() > groups {
+            self.groups.remove(at);
+        }
+        answer
+    }
+
+    fn join_group(
+        &mut self,
+        at: usize,
+        id: StorageId,
+        session: &mut Session,
+        join: &Join,
+        now: i64,
+    ) -> Result<JoinAnswer, Refusal> {
         let rules = &self.rules;
         let mixed_allowed = rules.ids.is_some() && rules.names == NameSource::Id;
         let (entry_ips, rw) = match rules.ids.as_ref().and_then(|ids| ids.by_id(&id)) {
@@ -27,27 +47,13 @@ impl Cluster {
             None => (None, None),
         };
         let group = self.groups.get_mut(at).ok_or(Status::ENOENT)?;
+        let newcomer = match group.member(&id) {
+            Some(_) => None,
+            None => Some(newcomer(group, id, session.peer.ip(), join)?),
+        };
         settle_port(group, &id, join, mixed_allowed)?;
         settle_counts(group, &id, join)?;
-
-        let reported = join.status.unwrap_or(StorageStatus::INIT);
-        let is_new_member = group.member(&id).is_none();
-        if is_new_member {
-            let is_stale = join.is_new == 0
-                && (join.status.is_none()
-                    || [StorageStatus::DELETED, StorageStatus::IP_CHANGED, StorageStatus::NONE]
-                        .contains(&reported));
-            if is_stale {
-                return Err(Status::EFAULT);
-            }
-            if group.members.len() >= MAX_MEMBERS {
-                return Err(Status::ENOSPC);
-            }
-            let mut member = Member::new(id, session.peer.ip(), join.port);
-            if join.is_new == 0 && reported > StorageStatus::INIT {
-                member.status =
-                    if reported == StorageStatus::ACTIVE { StorageStatus::ONLINE } else { reported };
-            }
+        if let Some(member) = newcomer {
             group.insert(member);
         } else if group.member(&id).is_some_and(Member::is_gone) {
             group.set_status(&id, StorageStatus::INIT);
@@ -244,6 +250,25 @@ impl Cluster {
             self.changed();
         }
     }
+}
+
+/// The record of a storage that the group does not know; one that the group has deleted is told so.
+fn newcomer(group: &Group, id: StorageId, peer: IpAddr, join: &Join) -> Result<Member, Refusal> {
+    let reported = join.status.unwrap_or(StorageStatus::INIT);
+    let is_stale = join.is_new == 0
+        && (join.status.is_none()
+            || [StorageStatus::DELETED, StorageStatus::IP_CHANGED, StorageStatus::NONE].contains(&reported));
+    if is_stale {
+        return Err(Status::EFAULT);
+    }
+    if group.members.len() >= MAX_MEMBERS {
+        return Err(Status::ENOSPC);
+    }
+    let mut member = Member::new(id, peer, join.port);
+    if join.is_new == 0 && reported > StorageStatus::INIT {
+        member.status = if reported == StorageStatus::ACTIVE { StorageStatus::ONLINE } else { reported };
+    }
+    Ok(member)
 }
 
 fn settle_port(group: &mut Group, id: &StorageId, join: &Join, mixed_allowed: bool) -> Result<(), Refusal> {
