@@ -32,6 +32,10 @@ use crate::GroupName;
 use crate::file_id::{FileId, LogicName, MAX_NAME_LEN};
 use crate::wire::{DecodeError, Reader, Response};
 
+/// Shortest name that can be an appender's: store path, directories, code and tail. A shorter one is a mistake, not a file
+/// that is missing.
+const MIN_APPENDER_NAME: usize = 44;
+
 /// The answer that names a file: group 16, logic name. Uploads, links and renames end in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileCreated(pub FileId);

@@ -9,7 +9,7 @@
 
 use bytes::BytesMut;
 
-use super::{check_content, head_is_there, name_of};
+use super::{MIN_APPENDER_NAME, check_content, head_is_there, name_of};
 use crate::Command;
 use crate::file_id::{LogicName, MAX_NAME_LEN};
 use crate::wire::{DecodeError, Reader, StreamRequest, put_size};
@@ -44,7 +44,7 @@ impl StreamRequest for Append {
             return Ok(None);
         }
         let mut reader = Reader::new(have);
-        let name_len = reader.len("name length", 1, MAX_NAME_LEN)?;
+        let name_len = reader.len("name length", MIN_APPENDER_NAME, MAX_NAME_LEN)?;
         let size = reader.size("content size")?;
         let head_len = FIXED_LEN + name_len;
         check_content(size, body_len, head_len)?;

@@ -10,7 +10,7 @@
 
 use bytes::BytesMut;
 
-use super::{check_content, head_is_there, name_of};
+use super::{MIN_APPENDER_NAME, check_content, head_is_there, name_of};
 use crate::Command;
 use crate::file_id::{LogicName, MAX_NAME_LEN};
 use crate::wire::{DecodeError, Reader, StreamRequest, put_size};
@@ -48,7 +48,7 @@ impl StreamRequest for Modify {
             return Ok(None);
         }
         let mut reader = Reader::new(have);
-        let name_len = reader.len("name length", 1, MAX_NAME_LEN)?;
+        let name_len = reader.len("name length", MIN_APPENDER_NAME, MAX_NAME_LEN)?;
         let offset = reader.size("offset")?;
         let size = reader.size("content size")?;
         let head_len = FIXED_LEN + name_len;

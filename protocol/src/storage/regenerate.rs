@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 
-use super::name_of;
+use super::{MIN_APPENDER_NAME, name_of};
 use crate::Command;
 use crate::file_id::LogicName;
 use crate::wire::{DecodeError, Request};
@@ -23,6 +23,9 @@ impl Request for Regenerate {
     }
 
     fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        if body.len() < MIN_APPENDER_NAME {
+            return Err(DecodeError::Short { field: "file name", need: MIN_APPENDER_NAME, have: body.len() });
+        }
         Ok(Self { name: name_of(body)? })
     }
 }

@@ -8,7 +8,7 @@
 
 use bytes::BytesMut;
 
-use super::name_of;
+use super::{MIN_APPENDER_NAME, name_of};
 use crate::Command;
 use crate::file_id::{LogicName, MAX_NAME_LEN};
 use crate::wire::{DecodeError, Reader, Request, put_size};
@@ -34,7 +34,7 @@ impl Request for Truncate {
 
     fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
-        let name_len = reader.len("name length", 1, MAX_NAME_LEN)?;
+        let name_len = reader.len("name length", MIN_APPENDER_NAME, MAX_NAME_LEN)?;
         let size = reader.size("new size")?;
         Ok(Self { name: name_of(reader.take(name_len, "file name")?)?, size })
     }
