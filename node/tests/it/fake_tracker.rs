@@ -1,0 +1,93 @@
+//! A tracker that knows one storage and lets it become active at once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use protocol::cluster::{CheckSync, GetMyIp, Join, JoinAnswer, StorageStatus, SyncSourceAnswer};
+use protocol::config::params::ClusterParams;
+use protocol::service::{Connection, ConnectionError, NativeService, ServiceLimits};
+use protocol::tracker::{FetchStorageIds, StorageIdsChunk};
+use protocol::wire::{Empty, Request, Response};
+use protocol::{Command, Status};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// What it tells its storage.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) params: ClusterParams,
+    /// Lines of the table of storage ids, if the cluster has one.
+    pub(crate) ids: Option<String>,
+}
+
+/// A running tracker; it ends when dropped.
+pub(crate) struct FakeTracker {
+    pub(crate) address: SocketAddr,
+    _served: AbortOnDropHandle<()>,
+}
+
+impl FakeTracker {
+    /// Listens on `ip`, on a port that the system chooses.
+    pub(crate) async fn start(ip: IpAddr, cluster: Cluster) -> Self {
+        let limits = ServiceLimits {
+            max_connections: 16,
+            network_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::ZERO,
+        };
+        let service =
+            NativeService::bind(SocketAddr::new(ip, 0), limits).await.expect("a fresh address is free");
+        let address = service.local_addr().expect("a bound socket has an address");
+        let handle = move |connection| talk(cluster.clone(), connection);
+        let served = tokio::spawn(service.serve(|_| true, CancellationToken::new(), handle));
+        Self { address, _served: AbortOnDropHandle::new(served) }
+    }
+}
+
+async fn talk(cluster: Cluster, mut connection: Connection) {
+    // The storage may leave at any time; what it asks wrongly shows in `answer`.
+    let _ = requests(&cluster, &mut connection).await;
+}
+
+async fn requests(cluster: &Cluster, connection: &mut Connection) -> Result<(), ConnectionError> {
+    while let Some(header) = connection.next_header(1 << 20).await? {
+        let len = usize::try_from(header.body_len).expect("checked by next_header");
+        let body = connection.read_exact(len).await?;
+        if header.command == Command::QUIT {
+            return Ok(());
+        }
+        match answer(cluster, header.command, &body, connection.peer().ip()) {
+            Ok(frame) => connection.send(&frame).await?,
+            Err(status) => connection.send_status(status).await?,
+        }
+        connection.request_complete();
+    }
+    Ok(())
+}
+
+fn answer(cluster: &Cluster, command: Command, body: &[u8], peer: IpAddr) -> Result<BytesMut, Status> {
+    let bad = |_| Status::EINVAL;
+    match command {
+        Command::GET_MY_IP => {
+            GetMyIp::decode_body(body).map_err(bad)?;
+            Ok(Bytes::from(peer.to_string()).to_frame())
+        }
+        Command::PARAMETER_REQ => Ok(Bytes::from(cluster.params.serialize()).to_frame()),
+        Command::FETCH_STORAGE_IDS => {
+            let FetchStorageIds { start, .. } = FetchStorageIds::decode_body(body).map_err(bad)?;
+            let lines = cluster.ids.clone().ok_or(Status::EINVAL)?;
+            let total = i32::try_from(lines.lines().count()).expect("a short table");
+            assert_eq!(start, 0, "the whole table is in the first piece");
+            Ok(StorageIdsChunk { total, returned: total, lines: lines.into() }.to_frame())
+        }
+        Command::STORAGE_JOIN => {
+            Join::decode_body(body).map_err(bad)?;
+            Ok(JoinAnswer { status: StorageStatus::ONLINE, source: None }.to_frame())
+        }
+        Command::SYNC_DEST_REQ => Ok(SyncSourceAnswer(None).to_frame()),
+        Command::SYNC_NOTIFY => Ok(Empty.to_frame()),
+        Command::STORAGE_BEAT | Command::REPORT_DISK_USAGE => Ok(CheckSync::default().to_frame()),
+        Command::CHANGELOG_REQ => Ok(Bytes::new().to_frame()),
+        _ => Err(Status::EINVAL),
+    }
+}

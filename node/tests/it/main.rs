@@ -1,0 +1,9 @@
+//! A whole node in the test process, over real sockets, with a tracker that only says what a storage needs to hear.
+
+mod address;
+mod fake_tracker;
+mod golden;
+mod hostile;
+mod life;
+mod running;
+mod wire;

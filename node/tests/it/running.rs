@@ -1,0 +1,178 @@
+//! A node inside the test process, with its tracker and its directory.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use node::{App, StartError};
+use protocol::client::{ClientLimits, Pool, StorageClient};
+use protocol::config::params::ClusterParams;
+use protocol::config::{LocalFacts, StorageConf};
+use protocol::file_id::{FileExt, StorePathIndex};
+use protocol::storage::{FileCreated, Upload, UploadHead};
+use protocol::{AddressWidth, FileId, Status};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::address::fresh;
+use crate::fake_tracker::{Cluster, FakeTracker};
+
+const PORT: u16 = 23000;
+
+/// A storage's configuration as its file has it, with directories that are quickly made and without HTTP.
+pub(crate) fn conf_text(base: &Path, ip: IpAddr, tracker: SocketAddr, more: &str) -> String {
+    format!(
+        "group_name = group1\nbase_path = {base}\nbind_addr = {ip}\ntracker_server = {tracker}\n\
+         subdir_count_per_path = 4\nheart_beat_interval = 1\nhttp.server_port = 0\n{more}\n",
+        base = base.display()
+    )
+}
+
+/// A node that is built, not yet serving.
+pub(crate) async fn build(text: &str) -> Result<App, StartError> {
+    let facts = LocalFacts::none();
+    let (conf, _) = StorageConf::parse(text, Path::new("storage.conf"), &facts).expect("the test's own text");
+    App::build(conf, &facts).await
+}
+
+/// Parameters of a cluster that keeps no room and writes short addresses.
+pub(crate) fn plain_cluster() -> Cluster {
+    let params = "reserved_storage_space=0\nresponse_ip_addr_size=16\n";
+    Cluster { params: ClusterParams::parse(params).expect("the test's own text"), ids: None }
+}
+
+/// The same with long addresses.
+pub(crate) fn wide_cluster() -> Cluster {
+    let mut cluster = plain_cluster();
+    cluster.params.response_ip_addr_size = AddressWidth::V6;
+    cluster
+}
+
+/// A node that serves.
+pub(crate) struct Running {
+    pub(crate) ip: IpAddr,
+    pub(crate) address: SocketAddr,
+    pub(crate) text: String,
+    pub(crate) directory: TempDir,
+    tracker: Option<FakeTracker>,
+    stop: CancellationToken,
+    served: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// An active node of `cluster` with an empty store.
+    pub(crate) async fn start(ip: IpAddr, cluster: Cluster, more: &str) -> Self {
+        let tracker = FakeTracker::start(fresh(), cluster).await;
+        let address = tracker.address;
+        let mut node = Self::start_with(ip, address, more).await;
+        node.tracker = Some(tracker);
+        node.wait_active().await;
+        node
+    }
+
+    async fn start_with(ip: IpAddr, tracker: SocketAddr, more: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let text = conf_text(directory.path(), ip, tracker, more);
+        let mut node = Self {
+            ip,
+            address: SocketAddr::new(ip, PORT),
+            text,
+            directory,
+            tracker: None,
+            stop: CancellationToken::new(),
+            served: None,
+        };
+        node.serve().await;
+        node
+    }
+
+    async fn serve(&mut self) {
+        let app = build(&self.text).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(app.native_addr(), Some(self.address));
+        self.stop = CancellationToken::new();
+        self.served = Some(tokio::spawn(app.run(self.stop.clone())));
+    }
+
+    /// Stops as a daemon does on SIGTERM: drained and saved when this returns.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.cancel();
+        self.served.take().expect("it runs").await.expect("it does not panic");
+    }
+
+    /// Serves again after a stop, active when this returns.
+    pub(crate) async fn start_again(&mut self) {
+        self.serve().await;
+        self.wait_active().await;
+    }
+
+    /// Serves again after a stop, with a tracker that is gone.
+    pub(crate) async fn start_without_tracker(&mut self) {
+        self.tracker = None;
+        self.serve().await;
+    }
+
+    /// Waits until a tracker told the node its identity. Asked for a store path that it does not have, a node without one
+    /// is busy; with one it refuses, and nothing was stored.
+    async fn wait_active(&self) {
+        let start = Instant::now();
+        loop {
+            match self.probe().await {
+                Status::EINVAL => return,
+                status => assert_eq!(status, Status::EBUSY),
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "not active for 20 seconds");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn probe(&self) -> Status {
+        let head = UploadHead { store_path: Some(StorePathIndex(127)), size: 0, ext: FileExt::NONE };
+        let sent = self.client().send(self.address, &Upload(head), &mut &b""[..], |_| {}).await;
+        let refused = sent.map(|FileCreated(id)| id).expect_err("store path 127 is not there");
+        refused.status().unwrap_or_else(|| panic!("{refused}"))
+    }
+
+    /// A client with connections of its own.
+    pub(crate) fn client(&self) -> StorageClient {
+        StorageClient::new(Pool::new(ClientLimits::default()))
+    }
+
+    /// Uploads a file.
+    pub(crate) async fn upload(&self, content: &[u8], ext: &str) -> FileId {
+        try_upload(&self.client(), self.address, content, ext).await.expect("the node takes uploads")
+    }
+
+    /// The store path's `data`.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Where a file of store path 0 is.
+    pub(crate) fn path(&self, id: &FileId) -> PathBuf {
+        self.data().join(id.name.true_name())
+    }
+
+    /// Lines of the binlog.
+    pub(crate) fn binlog(&self) -> String {
+        std::fs::read_to_string(self.data().join("sync/binlog.000")).expect("a store has a binlog")
+    }
+}
+
+/// Uploads a file; the status if it is refused.
+pub(crate) async fn try_upload(
+    client: &StorageClient,
+    at: SocketAddr,
+    mut content: &[u8],
+    ext: &str,
+) -> Result<FileId, Status> {
+    let head = UploadHead {
+        store_path: None,
+        size: content.len() as u64,
+        ext: FileExt::parse(ext).expect("the test's own extension"),
+    };
+    match client.send(at, &Upload(head), &mut content, |_| {}).await {
+        Ok(FileCreated(id)) => Ok(id),
+        Err(error) => Err(error.status().unwrap_or_else(|| panic!("{error}"))),
+    }
+}
