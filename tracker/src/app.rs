@@ -244,12 +244,13 @@ async fn save_changes(shared: Arc<Shared>, data: PathBuf, stop: CancellationToke
         };
         let directory = data.clone();
         match tokio::task::spawn_blocking(move || files::save(&directory, &snapshot)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => continue,
             Ok(Err(error)) => {
-                error!(error = %Chain(&error), "state is not saved, will be tried again")
+                error!(%error, cause = %error.source, "state is not saved, will be tried again")
             }
-            Err(error) => error!(%error, "saving failed"),
+            Err(error) => error!(%error, "saving failed, will be tried again"),
         }
+        shared.state().snapshot_failed();
     }
 }
 

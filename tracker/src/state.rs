@@ -161,6 +161,11 @@ impl Cluster {
         self.dirty = Dirty::Clean;
     }
 
+    /// The snapshot could not be saved: it is still to be done.
+    pub fn snapshot_failed(&mut self) {
+        self.changed();
+    }
+
     /// The whole changelog.
     pub fn changelog(&self) -> &[u8] {
         &self.changelog

@@ -25,6 +25,15 @@ macro_rules! stats {
             /// Names of the 64-bit fields, in wire order.
             pub const NAMES: &[&str] = &[$(stringify!($field),)*];
 
+            /// Sets the 64-bit counter of this name; false if there is none.
+            pub fn set(&mut self, name: &str, value: i64) -> bool {
+                match name {
+                    $(stringify!($field) => self.$field = value,)*
+                    _ => return false,
+                }
+                true
+            }
+
             /// The 64-bit fields, in wire order.
             pub fn numbers(&self) -> impl Iterator<Item = i64> {
                 [$(self.$field,)*].into_iter()

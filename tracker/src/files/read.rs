@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use protocol::cluster::StorageStatus;
+use protocol::cluster::{StorageStats, StorageStatus};
 use protocol::{GroupName, StorageId};
 use tracing::warn;
 
@@ -79,6 +79,7 @@ fn group(section: &Section) -> Option<Group> {
     group.store_path_count = number(section, "store_path_count");
     group.subdir_count = number(section, "subdir_count_per_path");
     group.trunk_file_id = number(section, "current_trunk_file_id");
+    group.trunk_server = id(section, "trunk_server");
     group.last_trunk_server = id(section, "last_trunk_server");
     Some(group)
 }
@@ -113,18 +114,8 @@ fn member(section: &Section, rules: &Rules, groups: &mut [Group]) {
     member.store_path_count = number(section, "store_path_count");
     member.subdir_count = number(section, "subdir_count_per_path");
     member.upload_priority = number(section, "upload_priority");
-    let stats = &mut member.stats;
-    for (field, name) in [
-        (&mut stats.total_upload_count, "total_upload_count"),
-        (&mut stats.success_upload_count, "success_upload_count"),
-        (&mut stats.total_download_count, "total_download_count"),
-        (&mut stats.success_download_count, "success_download_count"),
-        (&mut stats.total_delete_count, "total_delete_count"),
-        (&mut stats.success_delete_count, "success_delete_count"),
-        (&mut stats.last_source_update, "last_source_update"),
-        (&mut stats.last_sync_update, "last_sync_update"),
-    ] {
-        *field = number(section, name);
+    for name in StorageStats::NAMES {
+        member.stats.set(name, number(section, name));
     }
     member.last_synced = number(section, "last_synced_timestamp");
     member.last_beat = number(section, "last_heart_beat_time");

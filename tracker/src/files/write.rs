@@ -1,6 +1,8 @@
 //! The snapshot: taken under the state's lock as text, written without it.
 
 use std::fmt::Write;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use protocol::cluster::StorageStats;
@@ -30,22 +32,61 @@ impl Snapshot {
     }
 }
 
-/// Writes all files, each as a whole; the changelog first, since the storages file holds offsets into it.
-pub(crate) fn save(data: &Path, snapshot: &Snapshot) -> Result<(), FileError> {
-    for (name, content) in [
-        (CHANGELOG, &snapshot.changelog[..]),
-        (TIMESTAMPS, snapshot.timestamps.as_bytes()),
-        (SERVERS, snapshot.servers.as_bytes()),
-        (GROUPS, snapshot.groups.as_bytes()),
-    ] {
-        let path = data.join(name);
-        replace_file(&path, content).map_err(|source| FileError {
-            doing: "write",
-            path: path.display().to_string(),
-            source,
-        })?;
+/// One step of a save, after each of which the files can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step<'a> {
+    Replace(&'static str, &'a [u8]),
+    Remove(&'static str),
+}
+
+impl Step<'_> {
+    fn run(self, data: &Path) -> Result<(), FileError> {
+        let (name, doing, result) = match self {
+            Self::Replace(name, content) => (name, "write", replace_file(&data.join(name), content)),
+            Self::Remove(name) => (name, "remove", remove(&data.join(name))),
+        };
+        let path = data.join(name).display().to_string();
+        result.map_err(|source| FileError { doing, path, source })
     }
-    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes all files, each as a whole.
+pub(crate) fn save(data: &Path, snapshot: &Snapshot) -> Result<(), FileError> {
+    let saved = fs::read_to_string(data.join(TIMESTAMPS)).unwrap_or_default();
+    steps(snapshot, &saved).into_iter().try_for_each(|step| step.run(data))
+}
+
+/// The order in which a crash at any moment leaves files that FastDFS's tracker reads too: it refuses to start where
+/// timestamps do not match the storages, or storages name an unknown group or lie past the changelog's end. A missing
+/// file of timestamps it accepts, so that is what stands there while the members change.
+fn steps<'a>(snapshot: &'a Snapshot, saved_timestamps: &str) -> Vec<Step<'a>> {
+    let members_changed = !rows(saved_timestamps).eq(rows(&snapshot.timestamps));
+    let mut steps = Vec::with_capacity(5);
+    if members_changed {
+        steps.push(Step::Remove(TIMESTAMPS));
+    }
+    steps.extend([
+        Step::Replace(CHANGELOG, &snapshot.changelog),
+        Step::Replace(GROUPS, snapshot.groups.as_bytes()),
+        Step::Replace(SERVERS, snapshot.servers.as_bytes()),
+        Step::Replace(TIMESTAMPS, snapshot.timestamps.as_bytes()),
+    ]);
+    steps
+}
+
+/// Group and source of every row.
+fn rows(timestamps: &str) -> impl Iterator<Item = (Option<&str>, Option<&str>)> {
+    timestamps.lines().map(|row| {
+        let mut columns = row.split(',');
+        (columns.next(), columns.next())
+    })
 }
 
 /// Members that have rows: tombstones have none.
@@ -150,3 +191,6 @@ fn timestamps(cluster: &Cluster) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
