@@ -63,6 +63,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The state, and what the configuration says besides.
+    pub(crate) fn new(cluster: Cluster, parameters: String, storage_http_port: u16) -> Self {
+        Self {
+            state: Mutex::new(cluster),
+            parameters,
+            storage_http_port,
+            connections: AtomicU64::new(0),
+            up_time: unix_now(),
+        }
+    }
+
     /// The state. Held for one call only, never across a wait.
     pub(crate) fn state(&self) -> MutexGuard<'_, Cluster> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,13 +166,7 @@ impl App {
             let bound = HttpServer::bind(address, http_limits).await;
             http.push(bound.map_err(|error| cannot_listen(address, "http.server_port", &error))?);
         }
-        let shared = Arc::new(Shared {
-            state: Mutex::new(cluster),
-            parameters: params.serialize(),
-            storage_http_port: conf.storage_http_port,
-            connections: AtomicU64::new(0),
-            up_time: unix_now(),
-        });
+        let shared = Arc::new(Shared::new(cluster, params.serialize(), conf.storage_http_port));
         let check_interval = conf.check_active_interval;
         Ok(Self {
             shared,

@@ -34,6 +34,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/schedule/update/{*file_id}", get(schedule_update))
         .route("/{group}/{path}/{high}/{low}/{name}", get(redirect_to_file))
         .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(shared)
 }
 
@@ -43,6 +44,11 @@ async fn not_found() -> Problem {
         "no_such_path",
         "nothing is served here; see openapi.yaml for the paths",
     )
+}
+
+async fn method_not_allowed() -> Problem {
+    let detail = "this path has no such method; Allow lists those that it has";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
 #[derive(Serialize)]
@@ -280,3 +286,6 @@ fn refused(status: Status, what: &str) -> Problem {
         status => Problem::new(StatusCode::BAD_REQUEST, "refused", format!("status {status} for {what}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

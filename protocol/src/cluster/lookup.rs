@@ -12,7 +12,6 @@ use crate::{AddressWidth, Command, GroupName, HostPort, StorageId};
 const WIDE_GROUP_LEN: usize = 17;
 const MAX_HOST_LEN: usize = 52;
 const MAX_CHANGED: usize = 64;
-const DEFAULT_PORT: u16 = 23000;
 
 fn decode_port(reader: &mut Reader<'_>) -> Result<u16, DecodeError> {
     let value = reader.i32("port")?;
@@ -107,8 +106,9 @@ macro_rules! of_storage {
                     return Err(DecodeError::BadLength { message: "storage address", len: reader.remaining() });
                 }
                 let text = reader.rest_str("storage address")?;
-                let address = HostPort::parse(text, DEFAULT_PORT)
-                    .map_err(|_| DecodeError::BadText { field: "storage address" })?;
+                // Port 0 is none, so it stands for an address without a port.
+                let address = HostPort::parse(text, 0).ok().filter(|address| address.port != 0);
+                let address = address.ok_or(DecodeError::BadText { field: "storage address" })?;
                 Ok(Self { group, address })
             }
         }

@@ -1,0 +1,155 @@
+//! REST without sockets: statuses, bodies, HEAD, and that its scheduling is the native one.
+
+use std::net::Ipv4Addr;
+
+use axum::body::{Body, to_bytes};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request};
+use protocol::cluster::{PathSpace, StorageStatus};
+use protocol::config::ReservedSpace;
+use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};
+use protocol::{AddressWidth, StorageId};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::*;
+use crate::state::{IdTrust, NameSource, Rules, TrunkMode};
+
+/// A file of 10.0.0.1, old enough to be everywhere.
+const FILE: &str = "group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt";
+
+fn shared(members: &[&str]) -> Arc<Shared> {
+    shared_with_room(members, 5000)
+}
+
+/// A tracker whose storages have so much room, of which 1000 MB are kept.
+fn shared_with_room(members: &[&str], free_mb: i64) -> Arc<Shared> {
+    let rules = Rules {
+        store_lookup: StoreLookup::RoundRobin,
+        store_server: StoreServer::RoundRobin,
+        store_path: StorePathChoice::RoundRobin,
+        download_server: DownloadServer::RoundRobin,
+        reserved: ReservedSpace::Megabytes(1000),
+        check_active_interval: 100,
+        sync_max_delay: 86_400,
+        sync_max_time: 300,
+        use_trunk_file: TrunkMode::Off,
+        ids: None,
+        trust_storage_id: IdTrust::Trusted,
+        names: NameSource::Ip,
+        width: AddressWidth::V4,
+    };
+    let mut group = Group::new(GroupName::parse("group1").unwrap());
+    for ip in members {
+        let mut member = Member::new(StorageId::parse(ip).unwrap(), ip.parse().unwrap(), 23_000);
+        member.status = StorageStatus::ACTIVE;
+        member.paths = vec![PathSpace { total_mb: 9000, free_mb }];
+        (member.total_mb, member.free_mb) = (9000, free_mb);
+        group.insert(member);
+    }
+    let groups = if members.is_empty() { Vec::new() } else { vec![group] };
+    Arc::new(Shared::new(Cluster::restore(rules, groups, Vec::new()), String::new(), 8888))
+}
+
+/// Status, headers and body of an answer.
+async fn ask(shared: &Arc<Shared>, method: Method, path: &str) -> (u16, HeaderMap, Vec<u8>) {
+    let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let client = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000);
+    request.extensions_mut().insert(ClientAddress(client));
+    let response = router(Arc::clone(shared)).oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    (head.status.as_u16(), head.headers, to_bytes(body, 1 << 20).await.unwrap().to_vec())
+}
+
+async fn json(shared: &Arc<Shared>, path: &str) -> (u16, Value) {
+    let (status, _, body) = ask(shared, Method::GET, path).await;
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn health_and_readiness() {
+    let (empty, full) = (shared(&[]), shared(&["10.0.0.1"]));
+    for (shared, path, status, word) in
+        [(&empty, "/healthz", 200, "ok"), (&full, "/healthz", 200, "ok"), (&full, "/readyz", 200, "ready")]
+    {
+        let (found, body) = json(shared, path).await;
+        assert_eq!((found, body["status"].as_str()), (status, Some(word)), "{path}");
+    }
+    let (status, body) = json(&empty, "/readyz").await;
+    assert_eq!((status, body["code"].as_str()), (503, Some("no_active_storage")));
+}
+
+#[tokio::test]
+async fn an_upload_is_scheduled_as_by_the_native_call() {
+    let shared = shared(&["10.0.0.1", "10.0.0.2"]);
+    let mut ips = Vec::new();
+    for _ in 0..3 {
+        let (status, place) = json(&shared, "/v1/schedule/upload").await;
+        assert_eq!((status, &place["group"], &place["store_path"]), (200, &"group1".into(), &0.into()));
+        ips.push(place["ip"].as_str().unwrap().to_owned());
+        assert_eq!(place["upload_url"], format!("http://{}:8888/v1/files", ips.last().unwrap()));
+    }
+    let native = shared.state().query_store(None, Ipv4Addr::LOCALHOST.into()).unwrap();
+    ips.push(native.servers[0].ip.to_string());
+    assert_eq!(ips, ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.2"], "both take the same turns");
+}
+
+#[tokio::test]
+async fn downloads_updates_and_redirects_name_members_that_have_the_file() {
+    let shared = shared(&["10.0.0.1", "10.0.0.2"]);
+    let (status, found) = json(&shared, &format!("/v1/schedule/download/{FILE}")).await;
+    assert_eq!((status, found["places"].as_array().unwrap().len()), (200, 2));
+    let (_, found) = json(&shared, &format!("/v1/schedule/update/{FILE}")).await;
+    assert_eq!(found["places"][0]["url"], format!("http://10.0.0.1:8888/{FILE}"));
+    let (status, headers, _) = ask(&shared, Method::GET, &format!("/{FILE}")).await;
+    assert_eq!((status, headers[CACHE_CONTROL].to_str().unwrap()), (307, "no-store"));
+    assert_eq!(headers[LOCATION], format!("http://10.0.0.1:8888/{FILE}"));
+}
+
+#[tokio::test]
+async fn lists() {
+    let shared = shared(&["10.0.0.1", "10.0.0.2"]);
+    let (_, found) = json(&shared, "/v1/groups").await;
+    let group = &found["groups"][0];
+    assert_eq!(
+        (&group["name"], &group["writable"], &group["free_mb"]),
+        (&"group1".into(), &2.into(), &5000.into())
+    );
+    let (_, found) = json(&shared, "/v1/groups/group1/storages").await;
+    assert_eq!(found["storages"][1]["status"], "ACTIVE");
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_a_problem_with_a_code() {
+    let (full, empty) = (shared(&["10.0.0.1"]), shared(&[]));
+    for (shared, method, path, status, code) in [
+        (&full, "GET", "/nothing", 404, "no_such_path"),
+        (&full, "GET", "/v1/schedule/upload?group=group-1", 400, "bad_group_name"),
+        (&full, "GET", "/v1/schedule/upload?group=group9", 404, "no_storage"),
+        (&empty, "GET", "/v1/schedule/upload", 404, "no_storage"),
+        (&full, "GET", "/v1/groups/group9/storages", 404, "no_storage"),
+        (&full, "GET", "/v1/schedule/download/group1/M00/00/00/..", 404, "bad_file_id"),
+        (&full, "GET", "/group1/M00/00/zz/x.txt", 404, "bad_file_id"),
+        (&full, "DELETE", "/healthz", 405, "method_not_allowed"),
+    ] {
+        let (found, headers, body) = ask(shared, method.parse().unwrap(), path).await;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((found, body["code"].as_str()), (status, Some(code)), "{method} {path}");
+        assert_eq!(headers[CONTENT_TYPE], "application/problem+json", "{path}");
+        assert_eq!(headers.get(ALLOW).is_some(), status == 405, "{path}");
+    }
+    let (status, body) = json(&shared_with_room(&["10.0.0.1"], 1000), "/v1/schedule/upload").await;
+    assert_eq!((status, body["code"].as_str()), (507, Some("no_space")));
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let shared = shared(&["10.0.0.1"]);
+    for path in ["/healthz", "/readyz", "/v1/groups", "/nothing", &format!("/{FILE}")] {
+        let (got, got_headers, _) = ask(&shared, Method::GET, path).await;
+        let (head, head_headers, body) = ask(&shared, Method::HEAD, path).await;
+        assert_eq!((head, body.len()), (got, 0), "{path}");
+        assert_eq!(head_headers.get(CONTENT_TYPE), got_headers.get(CONTENT_TYPE), "{path}");
+        assert_eq!(head_headers.get(LOCATION), got_headers.get(LOCATION), "{path}");
+    }
+}
