@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use protocol::file_id::FileExt;
@@ -26,6 +26,11 @@ use crate::{multipart, write_access};
 const SMALL: u64 = 256 * 1024;
 /// Pieces that larger bodies are written in.
 pub(crate) const PIECE: usize = 256 * 1024;
+
+/// What is read and thrown away of a body that was refused half-way, at most: a client that is still sending when the
+/// connection ends would not see the answer.
+const DISCARD: usize = 64 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// A stored file, as its uploader hears of it.
 #[derive(Debug, Serialize)]
@@ -72,6 +77,7 @@ async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -
     let filename = query.get("filename").map(std::borrow::Cow::into_owned);
     let ext = extension(query.get("ext").as_deref(), filename.as_deref(), request.headers())?;
     let len = content_length(request.headers());
+    let waits = request.headers().contains_key(EXPECT);
     let spec = UploadSpec { kind, ext, store_path: None, len };
     let mut body = Incoming { body: request.into_body(), patience: settings.body_timeout };
     let made = match len {
@@ -80,9 +86,17 @@ async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -
             files.put(spec, pieces).await
         }
         _ => {
-            let mut upload = files.begin(spec).await.map_err(write_failed)?;
-            body.pour(&mut upload).await?;
-            upload.commit().await
+            let begun = files.begin(spec).await.map_err(write_failed);
+            // A client that waits for "100 Continue" sends nothing before, and reading would ask it to.
+            let untouched = begun.is_err() && waits;
+            let poured = match begun {
+                Ok(mut upload) => body.pour(&mut upload).await.map(|()| upload),
+                Err(problem) => Err(problem),
+            };
+            if poured.is_err() && !untouched {
+                body.discard().await;
+            }
+            poured?.commit().await
         }
     };
     let stored = Stored::of(made.map_err(write_failed)?, base.as_deref(), filename);
@@ -166,6 +180,21 @@ impl Incoming {
             pieces.push(piece);
         }
         Ok(pieces)
+    }
+
+    /// Reads on for a while without keeping anything. Whoever sends more, or slower, sees the connection end.
+    async fn discard(&mut self) {
+        let mut left = DISCARD;
+        let reading = async {
+            while let Ok(Some(bytes)) = self.next().await {
+                match left.checked_sub(bytes.len()) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        };
+        // The deadline is an end like the others: nothing is left to be done.
+        let _ = timeout(DISCARD_TIME, reading).await;
     }
 
     /// Moves the body into an upload.
