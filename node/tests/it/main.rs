@@ -5,5 +5,6 @@ mod fake_tracker;
 mod golden;
 mod hostile;
 mod life;
+mod operations;
 mod running;
 mod wire;
