@@ -10,8 +10,7 @@ use protocol::service::{Connection, ConnectionError, NativeService, ServiceLimit
 use protocol::tracker::{FetchStorageIds, StorageIdsChunk};
 use protocol::wire::{Empty, Request, Response};
 use protocol::{Command, Status};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What it tells its storage.
 #[derive(Clone)]
@@ -19,28 +18,30 @@ pub(crate) struct Cluster {
     pub(crate) params: ClusterParams,
     /// Lines of the table of storage ids, if the cluster has one.
     pub(crate) ids: Option<String>,
+    /// What it takes the storage for.
+    pub(crate) status: StorageStatus,
 }
 
-/// A running tracker; it ends when dropped.
+/// A running tracker; when dropped, it ends with its connections.
 pub(crate) struct FakeTracker {
     pub(crate) address: SocketAddr,
-    _served: AbortOnDropHandle<()>,
+    _stop: DropGuard,
 }
 
 impl FakeTracker {
-    /// Listens on `ip`, on a port that the system chooses.
-    pub(crate) async fn start(ip: IpAddr, cluster: Cluster) -> Self {
+    /// Listens; with port 0 on one that the system chooses.
+    pub(crate) async fn start(address: SocketAddr, cluster: Cluster) -> Self {
         let limits = ServiceLimits {
             max_connections: 16,
             network_timeout: Duration::from_secs(30),
             drain_timeout: Duration::ZERO,
         };
-        let service =
-            NativeService::bind(SocketAddr::new(ip, 0), limits).await.expect("a fresh address is free");
+        let service = NativeService::bind(address, limits).await.expect("a fresh address is free");
         let address = service.local_addr().expect("a bound socket has an address");
         let handle = move |connection| talk(cluster.clone(), connection);
-        let served = tokio::spawn(service.serve(|_| true, CancellationToken::new(), handle));
-        Self { address, _served: AbortOnDropHandle::new(served) }
+        let stop = CancellationToken::new();
+        tokio::spawn(service.serve(|_| true, stop.clone(), handle));
+        Self { address, _stop: stop.drop_guard() }
     }
 }
 
@@ -82,7 +83,7 @@ fn answer(cluster: &Cluster, command: Command, body: &[u8], peer: IpAddr) -> Res
         }
         Command::STORAGE_JOIN => {
             Join::decode_body(body).map_err(bad)?;
-            Ok(JoinAnswer { status: StorageStatus::ONLINE, source: None }.to_frame())
+            Ok(JoinAnswer { status: cluster.status, source: None }.to_frame())
         }
         Command::SYNC_DEST_REQ => Ok(SyncSourceAnswer(None).to_frame()),
         Command::SYNC_NOTIFY => Ok(Empty.to_frame()),

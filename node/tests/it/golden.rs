@@ -70,7 +70,7 @@ fn cluster_with_ids(ip: IpAddr) -> Cluster {
         id_type_in_filename: IdType::Id,
         ..plain_cluster().params
     };
-    Cluster { params, ids: Some(format!("100001 group1 {ip}:23000\n")) }
+    Cluster { params, ids: Some(format!("100001 group1 {ip}:23000\n")), ..plain_cluster() }
 }
 
 /// Asks everything that `wanted` picks; fails with all that is wrong, and gives the number of records.

@@ -4,11 +4,17 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use protocol::Status;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::address::fresh;
 use crate::running::{Running, build, conf_text, plain_cluster, try_upload};
+use crate::wire::{Heard, Wire, request};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a node with this configuration does not start.
 async fn refused(text: &str) -> String {
@@ -131,4 +137,35 @@ async fn what_a_killed_node_left_half_written_goes() {
     assert_eq!(fs::read(&foreign).unwrap(), b"somebody's");
     assert_eq!(fs::read(node.path(&id)).unwrap(), b"kept");
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_lets_an_upload_finish_and_takes_no_new_connection() {
+    const LEN: usize = 1 << 20;
+    let mut node = Running::start(fresh(), plain_cluster(), "").await;
+    let (address, before) = (node.address, node.binlog());
+    let mut idle = Wire::open(address).await;
+    idle.lives(PATIENCE).await;
+    let mut wire = Wire::open(address).await;
+    wire.lives(PATIENCE).await;
+    let head = [&[0xFF][..], &LEN.to_be_bytes(), b"bin\0\0\0"].concat();
+    wire.send(&request(11, i64::try_from(head.len() + LEN).unwrap(), &head)).await;
+    wire.send(&vec![b'x'; LEN / 2]).await;
+
+    let (ended, answer) = tokio::join!(timeout(PATIENCE, node.stop()), async {
+        assert_eq!(idle.hear(PATIENCE).await, Heard::Closed, "who asks for nothing is not waited for");
+        let start = Instant::now();
+        while TcpStream::connect(address).await.is_ok() {
+            assert!(start.elapsed() < PATIENCE, "new connections are taken");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        wire.send(&vec![b'y'; LEN - LEN / 2]).await;
+        wire.hear(PATIENCE).await
+    });
+    ended.unwrap();
+    let Heard::Frame(created) = answer else { panic!("{answer:?}") };
+    assert_eq!((created.len(), created[9]), (70, 0));
+    let name = std::str::from_utf8(&created[26..]).unwrap();
+    assert_eq!(fs::metadata(node.data().join(&name[4..])).unwrap().len(), 1 << 20);
+    assert!(node.binlog().strip_prefix(&before).unwrap().ends_with(&format!(" C {name}\n")));
 }

@@ -5,6 +5,7 @@ mod fake_tracker;
 mod golden;
 mod hostile;
 mod life;
+mod link;
 mod operations;
 mod running;
 mod wire;

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use node::{App, StartError};
 use protocol::client::{ClientLimits, Pool, StorageClient};
+use protocol::cluster::StorageStatus;
 use protocol::config::params::ClusterParams;
 use protocol::config::{LocalFacts, StorageConf};
 use protocol::file_id::{FileExt, StorePathIndex};
 use protocol::storage::{FileCreated, Upload, UploadHead};
 use protocol::{AddressWidth, FileId, Status};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +22,13 @@ use crate::address::fresh;
 use crate::fake_tracker::{Cluster, FakeTracker};
 
 const PORT: u16 = 23000;
+const HTTP_PORT: u16 = 8888;
 
-/// A storage's configuration as its file has it, with directories that are quickly made and without HTTP.
+/// A storage's configuration as its file has it, with directories that are quickly made.
 pub(crate) fn conf_text(base: &Path, ip: IpAddr, tracker: SocketAddr, more: &str) -> String {
     format!(
         "group_name = group1\nbase_path = {base}\nbind_addr = {ip}\ntracker_server = {tracker}\n\
-         subdir_count_per_path = 4\nheart_beat_interval = 1\nhttp.server_port = 0\n{more}\n",
+         subdir_count_per_path = 4\nheart_beat_interval = 1\n{more}\n",
         base = base.display()
     )
 }
@@ -39,7 +43,11 @@ pub(crate) async fn build(text: &str) -> Result<App, StartError> {
 /// Parameters of a cluster that keeps no room and writes short addresses.
 pub(crate) fn plain_cluster() -> Cluster {
     let params = "reserved_storage_space=0\nresponse_ip_addr_size=16\n";
-    Cluster { params: ClusterParams::parse(params).expect("the test's own text"), ids: None }
+    Cluster {
+        params: ClusterParams::parse(params).expect("the test's own text"),
+        ids: None,
+        status: StorageStatus::ONLINE,
+    }
 }
 
 /// The same with long addresses.
@@ -63,7 +71,7 @@ pub(crate) struct Running {
 impl Running {
     /// An active node of `cluster` with an empty store.
     pub(crate) async fn start(ip: IpAddr, cluster: Cluster, more: &str) -> Self {
-        let tracker = FakeTracker::start(fresh(), cluster).await;
+        let tracker = FakeTracker::start(SocketAddr::new(fresh(), 0), cluster).await;
         let address = tracker.address;
         let mut node = Self::start_with(ip, address, more).await;
         node.tracker = Some(tracker);
@@ -71,7 +79,8 @@ impl Running {
         node
     }
 
-    async fn start_with(ip: IpAddr, tracker: SocketAddr, more: &str) -> Self {
+    /// A node whose tracker is at this address, or will be.
+    pub(crate) async fn start_with(ip: IpAddr, tracker: SocketAddr, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let text = conf_text(directory.path(), ip, tracker, more);
         let mut node = Self {
@@ -136,6 +145,15 @@ impl Running {
     /// A client with connections of its own.
     pub(crate) fn client(&self) -> StorageClient {
         StorageClient::new(Pool::new(ClientLimits::default()))
+    }
+
+    /// Its answer to a request of HTTP/1.0, head and body.
+    pub(crate) async fn http(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect((self.ip, HTTP_PORT)).await.expect("HTTP is served");
+        stream.write_all(request.as_bytes()).await.expect("the node listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("the node answers in text");
+        answer
     }
 
     /// Uploads a file.
