@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may say so")]
 
 mod frames;
+mod inverse;
 mod messages;
 mod names;
 mod recorded;
