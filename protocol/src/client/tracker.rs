@@ -65,7 +65,7 @@ impl TrackerClient {
         Err(last)
     }
 
-    /// Sends a request to one address. A pooled connection that broke before its answer began is replaced once.
+    /// Sends a request to one address; the pool gives no connection that the tracker has closed meanwhile.
     async fn call_at<Q: Request, A: Response>(
         &self,
         address: SocketAddr,
