@@ -22,6 +22,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+/// Most bytes of a body that one read takes in. Heads have a limit of their own.
+const READ_BUFFER: usize = 256 * 1024;
+
 /// What a listener allows its clients.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpLimits {
@@ -127,7 +130,10 @@ async fn serve_connection(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .max_buf_size(limits.max_head.max(8192))
+            .max_header_size(limits.max_head)
+            .max_buf_size(limits.max_head.max(READ_BUFFER))
+            // Old nginx storage peers send two blanks after the path; RFC 9112, 3 lets a server be lenient here.
+            .allow_multiple_spaces_in_request_line_delimiters(true)
             .serve_connection(TokioIo::new(stream), service)
     );
     let outcome = tokio::select! {
