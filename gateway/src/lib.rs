@@ -21,4 +21,4 @@ mod write_access;
 
 pub use content_type::MimeTable;
 pub use router::router;
-pub use settings::{BadSettings, Settings};
+pub use settings::{BadSettings, Settings, Writers};
