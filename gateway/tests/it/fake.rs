@@ -1,0 +1,206 @@
+//! A store in memory. Large files lie in a temporary file at an odd offset, as those in trunk files do.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use gateway::files::{
+    Committed, Files, Located, NotReady, OpenFile, SmallRead, Upload, UploadKind, UploadSpec, WriteError,
+};
+use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir};
+use protocol::{FileId, GroupName, LogicName};
+
+/// Time of all files: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub const TIME: u32 = 784_111_777;
+/// What comes before the content of a large file.
+const PADDING: [u8; 24] = [b'#'; 24];
+
+/// What the store says to writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Willing,
+    Busy,
+    Full,
+    /// Uploads begin, and the disk is full at their first piece.
+    FullLater,
+}
+
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub content: Bytes,
+    mutable: bool,
+}
+
+#[derive(Debug)]
+pub struct State {
+    pub stored: Mutex<HashMap<String, Entry>>,
+    pub specs: Mutex<Vec<UploadSpec>>,
+    pub mood: Mutex<Mood>,
+    /// Uploads that were begun and neither committed nor dropped.
+    pub live: AtomicUsize,
+    /// Uploads that were dropped without a commit.
+    pub abandoned: AtomicUsize,
+    next: AtomicU32,
+}
+
+/// The store; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Fake(pub Arc<State>);
+
+impl Fake {
+    pub fn new() -> Self {
+        Self(Arc::new(State {
+            stored: Mutex::default(),
+            specs: Mutex::default(),
+            mood: Mutex::new(Mood::Willing),
+            live: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
+            next: AtomicU32::new(1),
+        }))
+    }
+
+    pub fn set_mood(&self, mood: Mood) {
+        *self.0.mood.lock().unwrap() = mood;
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.stored.lock().unwrap().len()
+    }
+
+    pub fn content(&self, id: &str) -> Option<Bytes> {
+        self.0.stored.lock().unwrap().get(id).map(|entry| entry.content.clone())
+    }
+
+    /// Stores content under a name of its own.
+    pub fn add(&self, kind: &UploadKind, ext: &str, content: &[u8]) -> FileId {
+        let ext = FileExt::parse(ext).unwrap();
+        self.keep(kind, ext, Bytes::copy_from_slice(content)).id
+    }
+
+    /// Stores content under a given name.
+    pub fn add_as(&self, id: &str, mutable: bool, content: &[u8]) {
+        let entry = Entry { content: Bytes::copy_from_slice(content), mutable };
+        self.0.stored.lock().unwrap().insert(id.to_owned(), entry);
+    }
+
+    fn keep(&self, kind: &UploadKind, ext: FileExt, content: Bytes) -> Committed {
+        let random = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let mutable = *kind != UploadKind::Normal;
+        let len = content.len() as u64;
+        let size = if mutable { SizeField::appender(random) } else { SizeField::normal(len, random) };
+        let crc32 = crc32fast::hash(&content);
+        let code =
+            NameCode { source: Source::Ip(Ipv4Addr::new(127, 0, 17, 1)), timestamp: TIME, size, crc32 };
+        let tail = NameTail::new(ext, random);
+        let name = LogicName::make(StorePathIndex(0), SubDir::default(), &code, None, &tail);
+        let id = FileId { group: self.group(), name };
+        self.0.stored.lock().unwrap().insert(id.to_string(), Entry { content, mutable });
+        Committed { id, len, crc32, timestamp: TIME }
+    }
+
+    fn refusal(&self) -> Result<(), WriteError> {
+        match *self.0.mood.lock().unwrap() {
+            Mood::Willing | Mood::FullLater => Ok(()),
+            Mood::Busy => Err(WriteError::Busy),
+            Mood::Full => Err(WriteError::NoSpace),
+        }
+    }
+}
+
+/// An upload into the store.
+pub struct FakeUpload {
+    store: Fake,
+    spec: UploadSpec,
+    content: BytesMut,
+    done: bool,
+}
+
+impl Upload for FakeUpload {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        if *self.store.0.mood.lock().unwrap() == Mood::FullLater {
+            return Err(WriteError::NoSpace);
+        }
+        self.content.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    async fn commit(mut self) -> Result<Committed, WriteError> {
+        self.done = true;
+        let content = self.content.split().freeze();
+        Ok(self.store.keep(&self.spec.kind, self.spec.ext, content))
+    }
+}
+
+impl Drop for FakeUpload {
+    fn drop(&mut self) {
+        self.store.0.live.fetch_sub(1, Ordering::SeqCst);
+        if !self.done {
+            self.store.0.abandoned.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Files for Fake {
+    type Upload = FakeUpload;
+
+    fn group(&self) -> GroupName {
+        GroupName::parse("group1").unwrap()
+    }
+
+    async fn locate(&self, id: &FileId) -> io::Result<Located> {
+        match self.read_small(id, 0).await? {
+            Located::Here(SmallRead::Large(file)) => Ok(Located::Here(file)),
+            _ => Ok(Located::NotFound),
+        }
+    }
+
+    async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
+        let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
+        let Some(Entry { content, mutable }) = entry else { return Ok(Located::NotFound) };
+        let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());
+        if content.len() <= max {
+            return Ok(Located::Here(SmallRead::Content { content, modified, mutable }));
+        }
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&PADDING)?;
+        file.write_all(&content)?;
+        file.write_all(b"the next slot of the trunk file")?;
+        let len = content.len() as u64;
+        let file = OpenFile { file: Arc::new(file), offset: PADDING.len() as u64, len, modified, mutable };
+        Ok(Located::Here(SmallRead::Large(file)))
+    }
+
+    async fn read_at(&self, _: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {
+        let left = usize::try_from(file.len.saturating_sub(offset)).unwrap();
+        let mut bytes = vec![0; len.min(left)];
+        file.file.read_exact_at(&mut bytes, file.offset + offset)?;
+        Ok(bytes.into())
+    }
+
+    async fn begin(&self, spec: UploadSpec) -> Result<FakeUpload, WriteError> {
+        self.refusal()?;
+        self.0.specs.lock().unwrap().push(spec.clone());
+        self.0.live.fetch_add(1, Ordering::SeqCst);
+        Ok(FakeUpload { store: self.clone(), spec, content: BytesMut::new(), done: false })
+    }
+
+    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        self.refusal()?;
+        self.0.specs.lock().unwrap().push(spec.clone());
+        Ok(self.keep(&spec.kind, spec.ext, content.concat().into()))
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
+        let gone = self.0.stored.lock().unwrap().remove(&id.to_string());
+        gone.map(|_| ()).ok_or(WriteError::NotFound)
+    }
+
+    fn ready(&self) -> Result<(), NotReady> {
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Tokens in file URLs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use gateway::Settings;
+use md5::{Digest, Md5};
+use protocol::config::web_conf::{TokenConf, WebConf};
+
+use super::{Kind, sample};
+use crate::ask::{ask, request};
+use crate::fake::Fake;
+
+fn settings(page: Option<std::path::PathBuf>) -> Settings {
+    let conf = WebConf {
+        default_content_type: "application/octet-stream".to_owned(),
+        mime_types_filename: None,
+        multi_range: true,
+        tokens: Some(TokenConf {
+            secret_key: "a secret".to_owned(),
+            token_ttl: Duration::from_secs(600),
+            token_check_fail: page,
+        }),
+        remote_writes: false,
+    };
+    Settings::load(&conf, Duration::from_secs(5)).unwrap()
+}
+
+fn token(name: &str, time: u64) -> String {
+    let digest = Md5::digest(format!("{name}a secret{time}"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[tokio::test]
+async fn only_fresh_tokens_of_this_file_open_it() {
+    let store = Fake::new();
+    let file = sample(&store, Kind::Normal);
+    let name = file.id.strip_prefix("group1/").unwrap();
+    let router = gateway::router(store.into(), settings(None));
+    let now = now();
+    let good = token(name, now);
+    let rows = [
+        (format!("token={good}&ts={now}"), 200, ""),
+        (format!("ts={now}&x=y&token={good}&filename=a"), 200, ""),
+        (String::new(), 403, "token_missing"),
+        (format!("token={good}"), 403, "token_missing"),
+        (format!("ts={now}"), 403, "token_missing"),
+        ("token=&ts=".to_owned(), 403, "token_refused"),
+        (format!("token={good}&ts={}", now - 1), 403, "token_refused"),
+        (format!("token={}&ts={}", token(name, now - 700), now - 700), 403, "token_refused"),
+        (format!("token={}&ts={}", token(name, now + 4000), now + 4000), 403, "token_refused"),
+        (format!("token={}&ts=0", token(name, 0)), 403, "token_refused"),
+        (format!("token={}&ts={now}", token(&file.id, now)), 403, "token_refused"),
+        (format!("token={}&ts={now}", &good[..31]), 403, "token_refused"),
+        (format!("token=x&token={good}&ts={now}"), 403, "token_refused"),
+    ];
+    for (query, status, code) in rows {
+        for target in [format!("/{}?{query}", file.id), format!("/{name}?{query}")] {
+            let answer = ask(&router, request("GET", &target, &[], Body::empty())).await;
+            assert_eq!(answer.status, status, "{target}");
+            if status == 403 {
+                assert_eq!(answer.code(), code, "{target}");
+                assert_eq!(answer.header("cache-control"), "no-store");
+            } else {
+                assert!(answer.body == file.content);
+            }
+        }
+    }
+}
+
+/// Whether a file exists, a visitor without a token does not learn; conditions tell nothing either.
+#[tokio::test]
+async fn without_a_token_nothing_is_told() {
+    let store = Fake::new();
+    let file = sample(&store, Kind::Normal);
+    let router = gateway::router(store.into(), settings(None));
+    let missing = file.id.replace(".txt", ".doc");
+    for id in [&file.id, &missing] {
+        let headers = [("if-none-match", "*"), ("range", "bytes=5000-")];
+        let answer = ask(&router, request("GET", &format!("/{id}"), &headers, Body::empty())).await;
+        assert_eq!(answer.status, 403, "{id}");
+        assert_eq!(answer.header("etag"), "");
+        assert_eq!(answer.header("last-modified"), "");
+    }
+}
+
+#[tokio::test]
+async fn the_sites_page_is_a_403_that_no_cache_keeps() {
+    let directory = tempfile::tempdir().unwrap();
+    let page = directory.path().join("sorry.html");
+    std::fs::write(&page, "<p>sorry</p>").unwrap();
+    let store = Fake::new();
+    let file = sample(&store, Kind::Normal);
+    let router = gateway::router(store.into(), settings(Some(page)));
+    let answer = ask(&router, request("GET", &format!("/{}", file.id), &[], Body::empty())).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (403, &b"<p>sorry</p>"[..]));
+    assert_eq!(answer.header("content-type"), "text/html");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let answer = ask(&router, request("HEAD", &format!("/{}", file.id), &[], Body::empty())).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (403, 0));
+}

@@ -1,0 +1,8 @@
+//! Tests of the gateway from outside: file URLs, uploads, and what goes over its sockets, over a store in memory.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod ask;
+mod fake;
+mod files;
+mod uploads;

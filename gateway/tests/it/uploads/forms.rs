@@ -1,0 +1,147 @@
+//! Uploads as `multipart/form-data`.
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use gateway::Settings;
+
+use super::{assert_nothing_left, broken, pieces, post, specs, stalled};
+use crate::ask::{Answer, ask, request};
+use crate::fake::{Fake, Mood};
+
+const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=XX");
+
+/// A part with a file name.
+fn file(name: &str, content: &str) -> String {
+    format!(
+        "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/plain\r\n\r\n{content}\r\n"
+    )
+}
+
+async fn send(store: &Fake, body: String) -> Answer {
+    post(store, "/v1/files", &[FORM], Body::from(body)).await
+}
+
+#[tokio::test]
+async fn one_file_answers_as_a_raw_upload() {
+    for content in ["", "x", "--XX", "\r\n--XY\r\n", &"long ".repeat(200_000)] {
+        let store = Fake::new();
+        let body = file("../dir/my photo.jpg", content) + "--XX--\r\n";
+        for piece in [3, 1000, 1 << 20] {
+            if piece == 3 && content.len() > 1000 {
+                continue;
+            }
+            let answer = post(
+                &store,
+                "/v1/files?kind=appender",
+                &[("host", "a:1"), FORM],
+                pieces(body.as_bytes(), piece),
+            )
+            .await;
+            assert_eq!(answer.status, 201, "{:?}", answer.body);
+            let json = answer.json();
+            let id = json["file_id"].as_str().unwrap();
+            assert!(store.content(id).unwrap() == content.as_bytes());
+            assert_eq!(json["filename"], "../dir/my photo.jpg");
+            assert_eq!(json["size"], content.len());
+            assert_eq!(json["url"], format!("http://a:1/{id}"));
+            assert_eq!(answer.header("location"), format!("/{id}"));
+            assert_eq!(specs(&store)[0].ext.as_str(), "jpg");
+            assert_eq!(specs(&store)[0].kind, gateway::files::UploadKind::Appender);
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_files_answer_as_a_list_in_their_order() {
+    let store = Fake::new();
+    let body: String = (0..128).map(|at| file(&format!("{at}.txt"), &format!("content {at}"))).collect();
+    let answer = send(&store, body + "--XX--\r\n").await;
+    assert_eq!(answer.status, 201, "{:?}", answer.body);
+    assert_eq!(answer.header("location"), "");
+    let json = answer.json();
+    let files = json["files"].as_array().unwrap();
+    assert_eq!((files.len(), store.count()), (128, 128));
+    for (at, stored) in files.iter().enumerate() {
+        let id = stored["file_id"].as_str().unwrap();
+        assert_eq!(store.content(id).unwrap(), format!("content {at}"));
+        assert_eq!(stored["filename"], format!("{at}.txt"));
+    }
+    assert_eq!(store.0.live.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn forms_that_are_none_leave_nothing() {
+    let field = "--XX\r\nContent-Disposition: form-data; name=\"comment\"\r\n\r\nhello\r\n";
+    let nameless = "--XX\r\nContent-Type: text/plain\r\n\r\nhello\r\n";
+    let many: String = (0..10_000).map(|at| file(&format!("{at}.txt"), "x")).collect();
+    let mut headers = String::from("--XX\r\n");
+    for at in 0..2000 {
+        write!(headers, "X-{at}: y\r\n").unwrap();
+    }
+    for (case, body, code) in [
+        ("a field", format!("{field}--XX--\r\n"), "unexpected_field"),
+        ("a field after a file", file("a.txt", "x") + field + "--XX--\r\n", "unexpected_field"),
+        ("no name at all", format!("{nameless}--XX--\r\n"), "unexpected_field"),
+        ("10,000 files", many + "--XX--\r\n", "too_many_files"),
+        ("no file", "--XX--\r\n".to_owned(), "no_file"),
+        ("empty", String::new(), "bad_multipart"),
+        ("another boundary", "--YY\r\n\r\nx\r\n--YY--\r\n".to_owned(), "bad_multipart"),
+        ("no end", file("a.txt", "x"), "bad_multipart"),
+        ("cut in the second", file("a.txt", "x") + &file("b.txt", "yyyy")[..100], "bad_multipart"),
+        ("a head of 2 MB", format!("--XX\r\nX-Long: {}", "y".repeat(2_000_000)), "bad_multipart"),
+        ("2000 headers", headers + "\r\nx\r\n--XX--\r\n", "bad_multipart"),
+        ("2 MB before the first", "y".repeat(2_000_000), "bad_multipart"),
+    ] {
+        let store = Fake::new();
+        for piece in [4096, 1 << 22] {
+            let answer = post(&store, "/v1/files", &[FORM], pieces(body.as_bytes(), piece)).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, code), "{case} {piece}");
+            assert_nothing_left(&store, case);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_without_a_boundary_is_refused() {
+    for kind in ["multipart/form-data", "multipart/mixed; boundary=XX", "multipart/form-data; boundary="] {
+        let store = Fake::new();
+        let headers = [("content-type", kind)];
+        let answer = post(&store, "/v1/files", &headers, Body::from(file("a", "x") + "--XX--\r\n")).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, "bad_multipart".to_owned()), "{kind}");
+        assert_nothing_left(&store, kind);
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_breaks_off_or_stalls_leaves_nothing() {
+    let mut settings = Settings::plain();
+    settings.body_timeout = Duration::from_millis(80);
+    let whole = file("a.txt", "first") + &file("b.txt", &"second ".repeat(100_000));
+    for sent in [0, 3, 60, 130, 200, whole.len()] {
+        let start = &whole.as_bytes()[..sent];
+        for (body, code) in [(broken(start), "bad_multipart"), (stalled(start), "body_timeout")] {
+            let store = Fake::new();
+            let router = gateway::router(store.clone().into(), settings.clone());
+            let answer = ask(&router, request("POST", "/v1/files", &[FORM], body)).await;
+            assert_eq!(answer.code(), code, "{sent}");
+            assert_nothing_left(&store, code);
+            assert_eq!(store.0.abandoned.load(Ordering::SeqCst), specs(&store).len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn forms_hear_of_full_and_busy_stores() {
+    for (mood, status, code) in
+        [(Mood::Busy, 503, "not_ready"), (Mood::Full, 507, "no_space"), (Mood::FullLater, 507, "no_space")]
+    {
+        let store = Fake::new();
+        store.set_mood(mood);
+        let answer = send(&store, file("a.txt", "x") + "--XX--\r\n").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code));
+        assert_nothing_left(&store, code);
+    }
+}
