@@ -61,7 +61,11 @@ impl Daemon {
     pub(crate) async fn tracker(dir: &Path, ip: IpAddr, change: impl FnOnce(Config) -> Config) -> Self {
         let base = made(dir.join("tracker"));
         let conf = dir.join("tracker.conf");
-        let config = Config::sample("tracker.conf").set("base_path", base.display()).set("bind_addr", ip);
+        // The sample keeps a tenth of the disk free, which a machine that runs tests may not have.
+        let config = Config::sample("tracker.conf")
+            .set("base_path", base.display())
+            .set("bind_addr", ip)
+            .set("reserved_storage_space", "1%");
         change(config).write(&conf);
         let mut daemon = Self { process: start("tracker", &conf), ip, base, conf, role: "tracker" };
         daemon.wait_ready().await;

@@ -90,8 +90,7 @@ async fn a_full_disk_refuses_uploads_and_leaves_no_rest() {
         return skipped(TEST, "a small file system can be mounted by root only");
     };
     let small = |conf: Config| conf.set("store_path0", disk.path().display());
-    let no_reserve = |conf: Config| conf.set("reserved_storage_space", "1%");
-    let cluster = Cluster::start_with(no_reserve, small).await;
+    let cluster = Cluster::start_with(|conf| conf, small).await;
     let url = cluster.node.url("/v1/files");
 
     let kept = content(4_000_000, 1);
