@@ -1,7 +1,6 @@
 //! The HTTP accept loop of both daemons: hyper with limits, timeouts and a drain. Routing is the caller's.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +10,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -149,12 +150,13 @@ async fn serve_connection(
     }
 }
 
-fn call(
-    router: Router,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response, Infallible>> {
+async fn call(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ClientAddress(peer));
-    router.oneshot(request)
+    let mut response = router.oneshot(request).await?;
+    // The router counts the bytes of every body; of a 304 the length would be the one of the 200 (RFC 9110, 8.6).
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    Ok(response)
 }
