@@ -5,4 +5,5 @@
 mod ask;
 mod fake;
 mod files;
+mod sockets;
 mod uploads;
