@@ -14,7 +14,7 @@ use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::http::NodeFiles;
 use crate::link::{self, Link};
@@ -85,6 +85,11 @@ impl App {
             http.push(bound.map_err(|error| cannot_listen(address, "http.server_port", &error))?);
         }
         let settings = Settings::load(&conf.web, conf.daemon.network_timeout)?;
+        if conf.access_log.enabled {
+            warn!(
+                "[access-log] enabled is on, but this version writes no access log of the native service yet"
+            );
+        }
         let conf = Arc::new(conf);
         let for_store = Arc::clone(&conf);
         let now = SystemTime::now();

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -43,13 +45,61 @@ impl Shared {
 pub(super) struct Pool {
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
+    pace: Pace,
+}
+
+/// Whether the disk takes short jobs at the pace of memory. Then going to another thread and back costs more than the
+/// job itself, and the caller's thread does it. One job at a time: a disk that hangs can hold one caller's thread, and
+/// as soon as a job took long, the threads of the pool have all of them for a while.
+struct Pace {
+    start: Instant,
+    busy: AtomicBool,
+    /// Milliseconds after `start` until which the disk counts as slow.
+    slow_until_ms: AtomicU64,
+}
+
+/// A job that takes longer than this has waited for the disk.
+const SLOW: Duration = Duration::from_millis(10);
+/// How long the disk counts as slow after that.
+const RECOVERY: Duration = Duration::from_millis(500);
+
+impl Pace {
+    fn new() -> Self {
+        Self { start: Instant::now(), busy: AtomicBool::new(false), slow_until_ms: AtomicU64::new(0) }
+    }
+
+    fn since_start_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes the turn, if the disk is quick and nobody has it.
+    fn try_begin(&self) -> Option<Instant> {
+        if self.busy.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let now = Instant::now();
+        if self.since_start_ms(now) < self.slow_until_ms.load(Ordering::Relaxed) {
+            self.busy.store(false, Ordering::Release);
+            return None;
+        }
+        Some(now)
+    }
+
+    fn end(&self, began: Instant) {
+        let now = Instant::now();
+        if now.duration_since(began) > SLOW {
+            self.slow_until_ms.store(self.since_start_ms(now + RECOVERY), Ordering::Relaxed);
+        }
+        self.busy.store(false, Ordering::Release);
+    }
 }
 
 impl Pool {
     /// Starts `threads` threads.
     pub(super) fn start(name: &str, threads: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new() });
-        let pool = Self { shared: Arc::clone(&shared), places: Arc::new(Semaphore::new(PLACES)) };
+        let places = Arc::new(Semaphore::new(PLACES));
+        let pool = Self { shared: Arc::clone(&shared), places, pace: Pace::new() };
         for _ in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || work(&shared))?;
@@ -72,6 +122,17 @@ impl Pool {
             let _ = tell.send(job());
         });
         told.await.map_err(|_| PoolGone)
+    }
+
+    /// Runs a job of few system calls: on the caller's thread while the disk is quick, else as [`Pool::run`].
+    pub(super) async fn run_short<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolGone> {
+        let Some(began) = self.pace.try_begin() else { return self.run(job).await };
+        let outcome = catch_unwind(AssertUnwindSafe(job));
+        self.pace.end(began);
+        outcome.map_err(|_| PoolGone)
     }
 
     /// Runs a job that nobody waits for, such as a clean-up; it does not need a place.

@@ -67,7 +67,7 @@ impl Store {
         self.0.counters.uploads.asked(1);
         let place = self.place(&spec).await?;
         let path = Arc::clone(&place.path);
-        path.pool.run(move || place.put(&content)).await.map_err(gone)?
+        path.pool.run_short(move || place.put(&content)).await.map_err(gone)?
     }
 
     async fn place(&self, spec: &UploadSpec) -> Result<Place, WriteError> {
