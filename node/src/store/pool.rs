@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,11 +49,13 @@ pub(super) struct Pool {
 }
 
 /// Whether the disk takes short jobs at the pace of memory. Then going to another thread and back costs more than the
-/// job itself, and the caller's thread does it. One job at a time: a disk that hangs can hold one caller's thread, and
-/// as soon as a job took long, the threads of the pool have all of them for a while.
+/// job itself, and the caller's thread does it. As soon as one job took long, the threads of the pool have all of them
+/// for a while: a disk that hangs holds at most as many callers' threads as there are processors.
 struct Pace {
     start: Instant,
-    busy: AtomicBool,
+    /// Jobs on callers' threads now, and how many there may be.
+    busy: AtomicUsize,
+    limit: usize,
     /// Milliseconds after `start` until which the disk counts as slow.
     slow_until_ms: AtomicU64,
 }
@@ -65,7 +67,8 @@ const RECOVERY: Duration = Duration::from_millis(500);
 
 impl Pace {
     fn new() -> Self {
-        Self { start: Instant::now(), busy: AtomicBool::new(false), slow_until_ms: AtomicU64::new(0) }
+        let limit = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { start: Instant::now(), busy: AtomicUsize::new(0), limit, slow_until_ms: AtomicU64::new(0) }
     }
 
     fn since_start_ms(&self, now: Instant) -> u64 {
@@ -74,12 +77,12 @@ impl Pace {
 
     /// Takes the turn, if the disk is quick and nobody has it.
     fn try_begin(&self) -> Option<Instant> {
-        if self.busy.swap(true, Ordering::Acquire) {
-            return None;
-        }
         let now = Instant::now();
-        if self.since_start_ms(now) < self.slow_until_ms.load(Ordering::Relaxed) {
-            self.busy.store(false, Ordering::Release);
+        let is_slow = self.since_start_ms(now) < self.slow_until_ms.load(Ordering::Relaxed);
+        if is_slow || self.busy.fetch_add(1, Ordering::Relaxed) >= self.limit {
+            if !is_slow {
+                self.busy.fetch_sub(1, Ordering::Relaxed);
+            }
             return None;
         }
         Some(now)
@@ -90,7 +93,7 @@ impl Pace {
         if now.duration_since(began) > SLOW {
             self.slow_until_ms.store(self.since_start_ms(now + RECOVERY), Ordering::Relaxed);
         }
-        self.busy.store(false, Ordering::Release);
+        self.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
