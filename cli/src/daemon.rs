@@ -245,12 +245,13 @@ enum Place {
     Background,
 }
 
-/// Worker threads of a runtime: one is enough for what never waits for a disk, and costs the least memory.
+/// Worker threads of a runtime. A node has one more than processors: a disk that hangs can hold the others (small
+/// uploads are stored where they arrive).
 fn workers(kind: Kind) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     match kind {
         Kind::Tracker => processors.min(4),
-        Kind::Node => processors.min(8),
+        Kind::Node => processors.min(8) + 1,
     }
 }
 

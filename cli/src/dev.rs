@@ -50,7 +50,7 @@ pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
     daemon::raise_limits(node.max_connections())?;
     logging::start(LogLevel::Warning, Sink { file: None, stderr: true });
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = daemon::runtime(processors.clamp(2, 8))?;
+    let runtime = daemon::runtime(processors.clamp(2, 8) + 1)?;
     let outcome = runtime.block_on(serve(tracker, node, &facts, &data, reached_at));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome.map(|()| ExitCode::SUCCESS)
