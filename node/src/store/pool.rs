@@ -62,12 +62,14 @@ struct Pace {
 
 /// A job that takes longer than this has waited for the disk.
 const SLOW: Duration = Duration::from_millis(10);
+/// Most jobs on callers' threads: the node's runtime has more threads than that.
+const MAX_IN_PLACE: usize = 8;
 /// How long the disk counts as slow after that.
 const RECOVERY: Duration = Duration::from_millis(500);
 
 impl Pace {
     fn new() -> Self {
-        let limit = std::thread::available_parallelism().map_or(1, usize::from);
+        let limit = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_IN_PLACE);
         Self { start: Instant::now(), busy: AtomicUsize::new(0), limit, slow_until_ms: AtomicU64::new(0) }
     }
 
