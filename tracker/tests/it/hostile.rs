@@ -138,32 +138,37 @@ fn noise(seed: &mut u64) -> u64 {
     *seed
 }
 
+/// Connects again and again, each time with a frame of noise; half of them announce more than they send and go away.
+async fn garbage(from: IpAddr, tracker: &Tracker, rounds: usize, seed: &mut u64) {
+    for _ in 0..rounds {
+        let mut peer = Peer::connect(from, tracker.address).await;
+        let command = u8::try_from(noise(seed) % 112).unwrap();
+        let len = usize::try_from(noise(seed) % 700).unwrap();
+        let body: Vec<u8> = (0..len).map(|_| noise(seed).to_le_bytes()[0]).collect();
+        let missing = i64::try_from(noise(seed) % 2 * 200_000).unwrap();
+        peer.send(&frame(i64::try_from(len).unwrap() + missing, command, &body)).await;
+        if missing > 0 {
+            let _ = peer.0.shutdown().await;
+        }
+        let _ = peer.reply().await;
+    }
+}
+
 #[tokio::test]
 async fn garbage_leaves_the_tracker_up_and_its_memory_flat() {
     let Setup { network, tracker, _directory } = setup().await;
     let storage = Storage { group: "group1", ip: network.ip(11), id: None, source: None, subdir_count: 256 };
     let mut member = storage.activate(tracker.address).await;
     let (ip, mut seed) = (network.ip(9), 0x9E37_79B9_7F4A_7C15);
-    let mut before = 0;
-    for round in 0..1000 {
-        let mut peer = Peer::connect(ip, tracker.address).await;
-        let command = u8::try_from(noise(&mut seed) % 112).unwrap();
-        let len = usize::try_from(noise(&mut seed) % 700).unwrap();
-        let body: Vec<u8> = (0..len).map(|_| noise(&mut seed).to_le_bytes()[0]).collect();
-        // Half of them announce more than they send and go away.
-        let missing = i64::try_from(noise(&mut seed) % 2 * 200_000).unwrap();
-        let announced = i64::try_from(len).unwrap() + missing;
-        peer.send(&frame(announced, command, &body)).await;
-        if missing > 0 {
-            let _ = peer.0.shutdown().await;
-        }
-        let _ = peer.reply().await;
-        if round == 200 {
-            before = resident_kb();
-        }
+    garbage(ip, &tracker, 300, &mut seed).await;
+    // Other tests run in this process too: what leaks grows in every window, what they take does not.
+    let mut least = u64::MAX;
+    for _ in 0..4 {
+        let before = resident_kb();
+        garbage(ip, &tracker, 250, &mut seed).await;
+        least = least.min(resident_kb().saturating_sub(before));
     }
-    let grown = resident_kb().saturating_sub(before);
-    assert!(grown < 8192, "memory grew by {grown} KB");
+    assert!(least < 1024, "memory grew by {least} KB or more in every window");
     let Reply::Frame(answer) = member.exchange(&whole(101, b"")).await else {
         panic!("the member was dropped")
     };
