@@ -75,6 +75,7 @@ const IF_RANGE: &[Row] = &[
     get("13.1.5 rubbish", Normal, &[("range", "bytes=0-9"), ("if-range", "rubbish")], 200, &[], Whole),
     get("13.1.5 no 416 for another version", Normal, &[("range", "bytes=5000-"), ("if-range", "\"x\"")], 200, &[], Whole),
     get("13.1.5 appender", Appender, &[("range", "bytes=0-9"), ("if-range", "{etag}")], 206, &[], Part(0, 10)),
+    get("8.8.2.2 the date of what changes is weak", Appender, &[("range", "bytes=0-9"), ("if-range", "Sun, 06 Nov 1994 08:49:37 GMT")], 200, &[], Whole),
     get("13.2.2 a 304 goes first", Normal, &[("range", "bytes=0-9"), ("if-none-match", "{etag}")], 304, &[("content-range", "")], Nothing),
     get("13.2.2 a 412 goes first", Normal, &[("range", "bytes=5000-"), ("if-match", "\"x\"")], 412, &[], Refusal("precondition_failed")),
 ];
