@@ -9,9 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
-use http::StatusCode;
-use http::header::CONTENT_LENGTH;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
+
+use crate::problem::Problem;
 
 /// Most bytes of a body that one read takes in. Heads have a limit of their own.
 const READ_BUFFER: usize = 256 * 1024;
@@ -151,6 +153,10 @@ async fn serve_connection(
 }
 
 async fn call(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+    if !has_host(&request) {
+        let detail = "a request by HTTP/1.1 has exactly one Host header";
+        return Ok(Problem::new(StatusCode::BAD_REQUEST, "bad_host", detail).into_response());
+    }
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ClientAddress(peer));
     let mut response = router.oneshot(request).await?;
@@ -159,4 +165,10 @@ async fn call(router: Router, peer: SocketAddr, request: Request<Incoming>) -> R
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     Ok(response)
+}
+
+/// Whether the request says once which host it is for; before HTTP/1.1 it need not (RFC 9112, 3.2).
+fn has_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    hosts == 1 || hosts == 0 && request.version() < Version::HTTP_11
 }
