@@ -149,3 +149,22 @@ async fn an_upload_in_chunks_ends_where_it_says() {
     assert_eq!(client.answer(false).await.status(), 404);
     server.finish().await;
 }
+
+/// RFC 9112, 3.2: without it, a cache in front and this server could mean different sites.
+#[tokio::test]
+async fn requests_name_one_host() {
+    let server = Running::plain().await;
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET http://a/healthz HTTP/1.1\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.0\r\nHost: a\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200),
+        ("GET /healthz HTTP/1.1\r\nHost:\r\n\r\n", 200),
+    ] {
+        let mut client = server.connect().await;
+        client.send(request).await;
+        assert_eq!(client.answer(false).await.status(), status, "{request}");
+    }
+    server.finish().await;
+}
