@@ -151,6 +151,7 @@ async fn a_stop_lets_an_upload_finish_and_takes_no_new_connection() {
     let head = [&[0xFF][..], &LEN.to_be_bytes(), b"bin\0\0\0"].concat();
     wire.send(&request(11, i64::try_from(head.len() + LEN).unwrap(), &head)).await;
     wire.send(&vec![b'x'; LEN / 2]).await;
+    node.wait_for_temporaries(1).await;
 
     let (ended, answer) = tokio::join!(timeout(PATIENCE, node.stop()), async {
         assert_eq!(idle.hear(PATIENCE).await, Heard::Closed, "who asks for nothing is not waited for");

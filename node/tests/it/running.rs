@@ -171,6 +171,29 @@ impl Running {
         self.data().join(id.name.true_name())
     }
 
+    /// Uploads under way: files that have no name yet, which this process has open, or have one for the time being.
+    fn temporaries(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.data()).expect("a store has data");
+        let names = entries.map(|entry| entry.expect("data can be listed").file_name());
+        let names = names.map(|name| name.into_string().expect("all names are text"));
+        let named = names.filter(|name| name.starts_with(".up") && name.ends_with(".tmp"));
+        let data = self.data().display().to_string();
+        let open = std::fs::read_dir("/proc/self/fd").expect("Linux tells what is open");
+        let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let unnamed = open.map(|target| target.display().to_string());
+        let unnamed = unnamed.filter(|target| target.starts_with(&data) && target.ends_with(" (deleted)"));
+        named.chain(unnamed).collect()
+    }
+
+    /// Waits until so many uploads are under way.
+    pub(crate) async fn wait_for_temporaries(&self, count: usize) {
+        let start = Instant::now();
+        while self.temporaries().len() != count {
+            assert!(start.elapsed() < Duration::from_secs(20), "{:?} instead of {count}", self.temporaries());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Lines of the binlog.
     pub(crate) fn binlog(&self) -> String {
         std::fs::read_to_string(self.data().join("sync/binlog.000")).expect("a store has a binlog")
