@@ -1,10 +1,13 @@
 //! Uploads as `multipart/form-data`.
 
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use gateway::Settings;
 
 use super::{assert_nothing_left, broken, pieces, post, specs, stalled};
@@ -143,5 +146,29 @@ async fn forms_hear_of_full_and_busy_stores() {
         let answer = send(&store, file("a.txt", "x") + "--XX--\r\n").await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code));
         assert_nothing_left(&store, code);
+    }
+}
+
+/// What is no content is buffered, so it must not go on for ever; content may.
+#[tokio::test]
+async fn heads_without_end_are_given_up_early() {
+    for start in ["--XX\r\nX-Long: ", "", "--XX\r\nContent-Disposition: form-data; name=\""] {
+        let store = Fake::new();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&taken);
+        let rest = stream::repeat_with(move || {
+            let sent = counter.fetch_add(65_536, Ordering::SeqCst);
+            if sent > 64 << 20 {
+                Err(std::io::Error::other("enough"))
+            } else {
+                Ok(Bytes::from(vec![b'y'; 65_536]))
+            }
+        });
+        let body = Body::from_stream(stream::iter([Ok(Bytes::from(start))]).chain(rest));
+        let answer = post(&store, "/v1/files", &[FORM], body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "bad_multipart"), "{start}");
+        let taken = taken.load(Ordering::SeqCst);
+        assert!(taken < 4 << 20, "{start}: {taken} bytes were read");
+        assert_nothing_left(&store, start);
     }
 }
