@@ -14,7 +14,7 @@ use protocol::config::params::BadParams;
 use protocol::config::server_address::ServerAddress;
 use protocol::config::{ConfigError, StorageConf};
 use protocol::service::ConnectionCounts;
-use protocol::{GroupName, StorageId};
+use protocol::{GroupName, Status, StorageId};
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,10 @@ use crate::store::{Store, StoreError};
 use crate::view::{Standing, View};
 use session::Session;
 
-/// First pause after a failure; it doubles up to the interval of heart beats.
+/// First pause after a failure; it doubles up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// While a node pauses, a tracker that came back sends it no clients.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What all tasks of the link share.
 pub(crate) struct Link {
@@ -91,6 +93,20 @@ pub(crate) enum LinkError {
     Store(#[from] StoreError),
 }
 
+impl LinkError {
+    /// The tracker's word, if that is what failed.
+    fn status(&self) -> Option<Status> {
+        match self {
+            Self::Client(error) => error.status(),
+            _ => None,
+        }
+    }
+
+    fn is_not_found(&self) -> bool {
+        self.status() == Some(Status::ENOENT)
+    }
+}
+
 /// Keeps the link to one tracker until `stop` is cancelled.
 pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: CancellationToken) {
     let name = tracker.primary.to_string();
@@ -114,7 +130,7 @@ pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: Cancellat
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
         }
-        pause = (pause * 2).min(link.heart_beat_interval);
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -130,10 +146,10 @@ async fn attempt(
     let mut session = Session::open(link, &tracker.primary.to_string(), address).await?;
     session.join().await?;
     session.beat().await?;
+    session.report_disk_usage().await?;
     info!(tracker = %tracker.primary, "joined the tracker");
     said.clear();
     *pause = FIRST_PAUSE;
-    session.report_disk_usage().await?;
     session.keep(stop).await
 }
 

@@ -14,13 +14,13 @@ use protocol::config::params::{ClusterParams, IdType};
 use protocol::file_id::Source;
 use protocol::tracker::{FetchStorageIds, ParameterRequest, StorageIdsChunk};
 use protocol::wire::{Empty, Request, Response};
-use protocol::{Command, HostPort, StorageId};
+use protocol::{Command, HostPort, Status, StorageId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Link, LinkError, parse_addresses};
-use crate::store::{Identity, Store, StoreError};
+use crate::store::{Identity, InitFlag, Store, StoreError};
 use crate::view::Standing;
 
 /// The FastDFS version that this node behaves like.
@@ -46,6 +46,8 @@ pub(super) struct Session<'a> {
     told: Option<StorageStats>,
     /// Own status as the tracker last told it.
     status: Option<StorageStatus>,
+    /// Whether the tracker refused the last report of room.
+    usage_refused: bool,
 }
 
 impl<'a> Session<'a> {
@@ -64,7 +66,9 @@ impl<'a> Session<'a> {
         store.set_params(&params);
         blocking(&store, move |store| store.set_identity(identity)).await?;
         link.view.learn(params.clone(), ids);
-        Ok(Self { link, connection, tracker, name: name.to_owned(), params, id, told: None, status: None })
+        let name = name.to_owned();
+        let (told, status, usage_refused) = (None, None, false);
+        Ok(Self { link, connection, tracker, name, params, id, told, status, usage_refused })
     }
 
     /// Joins, and arranges with the first tracker who feeds this node old files.
@@ -88,7 +92,7 @@ impl<'a> Session<'a> {
         };
         let answer: JoinAnswer = ask(&mut self.connection, &request).await?;
         self.note_status(answer.status);
-        self.arrange_source().await
+        self.arrange_source(answer.status).await
     }
 
     /// All trackers that have a numeric address, the one that was dialled among them.
@@ -108,29 +112,68 @@ impl<'a> Session<'a> {
     }
 
     /// One tracker decides who feeds a new node; all are told.
-    async fn arrange_source(&mut self) -> Result<(), LinkError> {
-        let _turn = self.link.arranging.lock().await;
-        let store = &self.link.store;
-        if !store.init_flag().sync_old_done {
-            let SyncSourceAnswer(source) = ask(&mut self.connection, &SyncDestRequest).await?;
-            blocking(store, move |store| {
-                store.update_init_flag(|flag| {
-                    flag.sync_old_done = true;
-                    flag.sync_src_server =
-                        source.and_then(|told| told.source).map(|id| id.to_string()).unwrap_or_default();
-                    flag.sync_until_timestamp = source.map_or(0, |told| told.until);
-                })
-            })
-            .await?;
-            if let Some(from) = source.and_then(|told| told.source) {
-                info!(source = %from, "old files will come from this member");
-            }
+    async fn arrange_source(&mut self, joined: StorageStatus) -> Result<(), LinkError> {
+        let link = self.link;
+        let _turn = link.arranging.lock().await;
+        self.ask_source().await?;
+        let told = self.tell_source().await;
+        if told.as_ref().is_err_and(LinkError::is_not_found) && self.source().source.is_some() {
+            // The member that fed this node is gone from the cluster. A settled member does not need it any more;
+            // any other starts over, and may be given another source.
+            let is_settled = joined >= StorageStatus::OFFLINE;
+            warn!(tracker = %self.tracker, "the member that old files came from is unknown to the tracker, forgetting it");
+            let forget = move |flag: &mut InitFlag| {
+                flag.sync_old_done = is_settled;
+                flag.sync_src_server.clear();
+                flag.sync_until_timestamp = 0;
+            };
+            blocking(&link.store, move |store| store.update_init_flag(forget)).await?;
+            self.ask_source().await?;
+            self.tell_source().await?;
+        } else {
+            told?;
         }
-        let flag = store.init_flag();
-        let source = StorageId::parse(&flag.sync_src_server).ok();
-        let told = SyncSource { source, until: flag.sync_until_timestamp };
-        let Empty = ask(&mut self.connection, &SyncNotify(told)).await?;
+        let is_waiting = self.status.is_some_and(|status| status < StorageStatus::IP_CHANGED);
+        if is_waiting && self.source().source.is_none() {
+            // A tracker that hears of no source takes the member as it is; only a leader says so, and not at once.
+            self.note_status(StorageStatus::ONLINE);
+        }
         Ok(())
+    }
+
+    /// Asks who feeds this node, if nobody has decided yet.
+    async fn ask_source(&mut self) -> Result<(), LinkError> {
+        let store = &self.link.store;
+        if store.init_flag().sync_old_done {
+            return Ok(());
+        }
+        let SyncSourceAnswer(source) = ask(&mut self.connection, &SyncDestRequest).await?;
+        blocking(store, move |store| {
+            store.update_init_flag(|flag| {
+                flag.sync_old_done = true;
+                flag.sync_src_server =
+                    source.and_then(|told| told.source).map(|id| id.to_string()).unwrap_or_default();
+                flag.sync_until_timestamp = source.map_or(0, |told| told.until);
+            })
+        })
+        .await?;
+        if let Some(from) = source.and_then(|told| told.source) {
+            info!(source = %from, "old files will come from this member");
+        }
+        Ok(())
+    }
+
+    /// Tells the tracker who feeds this node.
+    async fn tell_source(&mut self) -> Result<(), LinkError> {
+        let source = self.source();
+        let Empty = ask(&mut self.connection, &SyncNotify(source)).await?;
+        Ok(())
+    }
+
+    /// Who feeds this node, as decided before.
+    fn source(&self) -> SyncSource {
+        let flag = self.link.store.init_flag();
+        SyncSource { source: StorageId::parse(&flag.sync_src_server).ok(), until: flag.sync_until_timestamp }
     }
 
     /// Tells that this node lives, and its counters if they changed.
@@ -165,14 +208,30 @@ impl<'a> Session<'a> {
     }
 
     /// Measures the store paths and reports their room.
+    ///
+    /// A tracker refuses the report of a node that has more store paths than its group, until all members have as many.
+    /// The node goes on serving meanwhile; the reference leaves and joins again every second.
     pub(super) async fn report_disk_usage(&mut self) -> Result<(), LinkError> {
         let store = self.link.store.clone();
         let usage = tokio::task::spawn_blocking(move || store.measure_space())
             .await
             .map_err(|_| LinkError::Identity("measuring the store paths failed".to_owned()))?;
-        let answer: CheckSync = ask(&mut self.connection, &DiskUsage(usage)).await?;
-        self.hear(&answer);
-        Ok(())
+        let paths = usage.len();
+        match ask::<_, CheckSync>(&mut self.connection, &DiskUsage(usage)).await {
+            Ok(answer) => {
+                self.usage_refused = false;
+                self.hear(&answer);
+                Ok(())
+            }
+            Err(error) if error.status() == Some(Status::EINVAL) => {
+                if !self.usage_refused {
+                    warn!(tracker = %self.tracker, paths, "the tracker refuses the room of the store paths; have all members of the group as many?");
+                }
+                self.usage_refused = true;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Beats and reports until told to stop or the connection fails.
@@ -184,12 +243,13 @@ impl<'a> Session<'a> {
                 _ = timer.tick() => {}
                 () = stop.cancelled() => {
                     // The tracker sees the connection end if this does not arrive.
-                    let quit = protocol::wire::frame(Command::QUIT, protocol::Status::OK, |_| {});
+                    let quit = protocol::wire::frame(Command::QUIT, Status::OK, |_| {});
                     let _ = self.connection.send(Command::QUIT, &quit).await;
                     return Ok(());
                 }
             }
-            if beaten.elapsed() >= self.link.heart_beat_interval {
+            // A tracker that has gone is noticed now, not at the next beat: clients are sent here only after a new join.
+            if self.connection.is_stale() || beaten.elapsed() >= self.link.heart_beat_interval {
                 self.beat().await?;
                 beaten = Instant::now();
             }

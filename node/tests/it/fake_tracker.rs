@@ -1,15 +1,16 @@
 //! A tracker that knows one storage and lets it become active at once.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use protocol::cluster::{CheckSync, GetMyIp, Join, JoinAnswer, StorageStatus, SyncSourceAnswer};
+use protocol::cluster::{CheckSync, GetMyIp, Join, JoinAnswer, StorageStatus, SyncSource, SyncSourceAnswer};
 use protocol::config::params::ClusterParams;
 use protocol::service::{Connection, ConnectionError, NativeService, ServiceLimits};
 use protocol::tracker::{FetchStorageIds, StorageIdsChunk};
 use protocol::wire::{Empty, Request, Response};
-use protocol::{Command, Status};
+use protocol::{Command, Status, StorageId};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What it tells its storage.
@@ -22,6 +23,9 @@ pub(crate) struct Cluster {
     pub(crate) status: StorageStatus,
 }
 
+/// What a tracker does otherwise than usual: it hears every request first, and may answer it.
+pub(crate) type Habit = dyn Fn(Command, &[u8]) -> Option<Result<BytesMut, Status>> + Send + Sync;
+
 /// A running tracker; when dropped, it ends with its connections.
 pub(crate) struct FakeTracker {
     pub(crate) address: SocketAddr,
@@ -31,6 +35,11 @@ pub(crate) struct FakeTracker {
 impl FakeTracker {
     /// Listens; with port 0 on one that the system chooses.
     pub(crate) async fn start(address: SocketAddr, cluster: Cluster) -> Self {
+        Self::start_with(address, cluster, Arc::new(|_, _| None)).await
+    }
+
+    /// The same, with a habit.
+    pub(crate) async fn start_with(address: SocketAddr, cluster: Cluster, habit: Arc<Habit>) -> Self {
         let limits = ServiceLimits {
             max_connections: 16,
             network_timeout: Duration::from_secs(30),
@@ -38,26 +47,31 @@ impl FakeTracker {
         };
         let service = NativeService::bind(address, limits).await.expect("a fresh address is free");
         let address = service.local_addr().expect("a bound socket has an address");
-        let handle = move |connection| talk(cluster.clone(), connection);
+        let handle = move |connection| talk(cluster.clone(), Arc::clone(&habit), connection);
         let stop = CancellationToken::new();
         tokio::spawn(service.serve(|_| true, stop.clone(), handle));
         Self { address, _stop: stop.drop_guard() }
     }
 }
 
-async fn talk(cluster: Cluster, mut connection: Connection) {
+async fn talk(cluster: Cluster, habit: Arc<Habit>, mut connection: Connection) {
     // The storage may leave at any time; what it asks wrongly shows in `answer`.
-    let _ = requests(&cluster, &mut connection).await;
+    let _ = requests(&cluster, &*habit, &mut connection).await;
 }
 
-async fn requests(cluster: &Cluster, connection: &mut Connection) -> Result<(), ConnectionError> {
+async fn requests(
+    cluster: &Cluster,
+    habit: &Habit,
+    connection: &mut Connection,
+) -> Result<(), ConnectionError> {
     while let Some(header) = connection.next_header(1 << 20).await? {
         let len = usize::try_from(header.body_len).expect("checked by next_header");
         let body = connection.read_exact(len).await?;
         if header.command == Command::QUIT {
             return Ok(());
         }
-        match answer(cluster, header.command, &body, connection.peer().ip()) {
+        let usual = || answer(cluster, header.command, &body, connection.peer().ip());
+        match habit(header.command, &body).unwrap_or_else(usual) {
             Ok(frame) => connection.send(&frame).await?,
             Err(status) => connection.send_status(status).await?,
         }
@@ -85,7 +99,11 @@ fn answer(cluster: &Cluster, command: Command, body: &[u8], peer: IpAddr) -> Res
             Join::decode_body(body).map_err(bad)?;
             Ok(JoinAnswer { status: cluster.status, source: None }.to_frame())
         }
-        Command::SYNC_DEST_REQ => Ok(SyncSourceAnswer(None).to_frame()),
+        Command::SYNC_DEST_REQ => {
+            let waits = cluster.status == StorageStatus::WAIT_SYNC;
+            let source = StorageId::parse("127.99.99.99").ok();
+            Ok(SyncSourceAnswer(waits.then_some(SyncSource { source, until: 1 })).to_frame())
+        }
         Command::SYNC_NOTIFY => Ok(Empty.to_frame()),
         Command::STORAGE_BEAT | Command::REPORT_DISK_USAGE => Ok(CheckSync::default().to_frame()),
         Command::CHANGELOG_REQ => Ok(Bytes::new().to_frame()),

@@ -6,6 +6,7 @@ mod golden;
 mod hostile;
 mod life;
 mod link;
+mod membership;
 mod operations;
 mod running;
 mod wire;
