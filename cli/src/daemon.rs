@@ -250,7 +250,8 @@ enum Place {
 fn workers(kind: Kind) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     match kind {
-        Kind::Tracker => processors.min(4),
+        // A query is two system calls: a second thread costs more in wake-ups than it answers.
+        Kind::Tracker => (processors / 2).clamp(1, 4),
         Kind::Node => processors.min(8) + 1,
     }
 }

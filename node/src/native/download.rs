@@ -10,6 +10,7 @@ use protocol::storage::Download;
 use protocol::wire::Request;
 use protocol::{Command, Header, LogicName, Status};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::net::SendFlags;
 use tokio::io::Interest;
 
 use super::answer::{own, read_status};
@@ -47,7 +48,7 @@ pub(super) async fn serve(
             content.len() as u64
         }
         Ok(Found::Part { name, file, offset, len }) => {
-            connection.send(&head(len)).await?;
+            send_head(connection, &head(len)).await?;
             if let Err(error) = send_part(native, connection, &name, &file, offset, len).await {
                 // The header is out: only closing tells the client that the rest will not come.
                 tracing::warn!(%name, %error, "a download broke off");
@@ -128,6 +129,20 @@ fn is_in_memory(file: &File, offset: u64, len: u64) -> bool {
         )
     };
     probe(offset) && probe(offset + len.saturating_sub(1))
+}
+
+/// Sends the header so that it leaves with the first bytes of content.
+async fn send_head(connection: &Connection, head: &[u8]) -> Result<(), ConnectionError> {
+    let stream = connection.stream();
+    let mut left = head;
+    while !left.is_empty() {
+        let send = || Ok(rustix::net::send(stream, left, SendFlags::MORE | SendFlags::NOSIGNAL)?);
+        let sent =
+            tokio::time::timeout(connection.network_timeout(), stream.async_io(Interest::WRITABLE, send));
+        let sent = sent.await.map_err(|_| ConnectionError::Timeout)??;
+        left = left.get(sent..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 async fn send_some(
