@@ -1,6 +1,5 @@
 //! Starting and stopping a node: its directories, its listeners, its link to the trackers.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +8,7 @@ use gateway::server::{HttpLimits, HttpServer};
 use gateway::{BadSettings, Settings};
 use protocol::client::ClientLimits;
 use protocol::config::{AllowHosts, LocalFacts, StorageConf};
-use protocol::daemon::{Chain, DataLock, LockError};
+use protocol::daemon::{Chain, DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -38,15 +37,8 @@ pub enum StartError {
     #[error(transparent)]
     Web(#[from] BadSettings),
     /// A listener.
-    #[error("cannot listen on {address} ({key}): {reason}")]
-    Listen {
-        /// Address wanted.
-        address: SocketAddr,
-        /// Key that chooses it.
-        key: &'static str,
-        /// What is wrong and what to do.
-        reason: String,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The job that opens the store was lost.
     #[error("opening the store failed")]
     Lost,
@@ -76,13 +68,13 @@ impl App {
         let mut services = Vec::new();
         for address in conf.daemon.listen.sockets(facts) {
             let bound = NativeService::bind(address, limits).await;
-            services.push(bound.map_err(|error| cannot_listen(address, "port", &error))?);
+            services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
         let http_limits = HttpLimits { drain_timeout: DRAIN, ..HttpLimits::default() };
         let mut http = Vec::new();
         for address in conf.http.sockets(facts) {
             let bound = HttpServer::bind(address, http_limits).await;
-            http.push(bound.map_err(|error| cannot_listen(address, "http.server_port", &error))?);
+            http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
         }
         let settings = Settings::load(&conf.web, conf.daemon.network_timeout)?;
         if conf.access_log.enabled {
@@ -184,15 +176,4 @@ async fn save_counters(store: Store, interval: Duration, stop: CancellationToken
             Err(error) => error!(%error, "saving counters failed"),
         }
     }
-}
-
-fn cannot_listen(address: SocketAddr, key: &'static str, error: &io::Error) -> StartError {
-    let reason = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "the port is in use; stop the process that has it, or set another".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; check bind_addr".to_owned(),
-        _ => error.to_string(),
-    };
-    StartError::Listen { address, key, reason }
 }

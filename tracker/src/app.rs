@@ -1,6 +1,5 @@
 //! Starting and stopping a tracker: its directory, its listeners, its timers.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +10,7 @@ use gateway::server::{HttpLimits, HttpServer};
 use protocol::AddressWidth;
 use protocol::config::params::IdType;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
-use protocol::daemon::{Chain, DataLock, LockError};
+use protocol::daemon::{Chain, DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio::time::MissedTickBehavior;
@@ -41,15 +40,8 @@ pub enum StartError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A listener.
-    #[error("cannot listen on {address} ({key}): {reason}")]
-    Listen {
-        /// Address wanted.
-        address: SocketAddr,
-        /// Key that chooses it.
-        key: &'static str,
-        /// What is wrong and what to do.
-        reason: String,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 /// What connections, timers and REST share.
@@ -158,13 +150,13 @@ impl App {
         let mut services = Vec::new();
         for address in conf.daemon.listen.sockets(facts) {
             let bound = NativeService::bind(address, limits).await;
-            services.push(bound.map_err(|error| cannot_listen(address, "port", &error))?);
+            services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
         let http_limits = HttpLimits { drain_timeout: DRAIN, ..HttpLimits::default() };
         let mut http = Vec::new();
         for address in conf.http.sockets(facts) {
             let bound = HttpServer::bind(address, http_limits).await;
-            http.push(bound.map_err(|error| cannot_listen(address, "http.server_port", &error))?);
+            http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
         }
         let shared = Arc::new(Shared::new(cluster, params.serialize(), conf.storage_http_port));
         let check_interval = conf.check_active_interval;
@@ -261,15 +253,4 @@ async fn save_changes(shared: Arc<Shared>, data: PathBuf, stop: CancellationToke
 
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn cannot_listen(address: SocketAddr, key: &'static str, error: &io::Error) -> StartError {
-    let reason = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "the port is in use; stop the process that has it, or set another".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; check bind_addr".to_owned(),
-        _ => error.to_string(),
-    };
-    StartError::Listen { address, key, reason }
 }
