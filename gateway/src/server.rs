@@ -132,6 +132,8 @@ async fn serve_connection(
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client may end its side once it has asked, as `nc` does; it gets its answer all the same.
+            .half_close(true)
             .header_read_timeout(limits.header_timeout)
             .max_header_size(limits.max_head)
             .max_buf_size(limits.max_head.max(READ_BUFFER))

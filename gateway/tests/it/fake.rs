@@ -160,6 +160,8 @@ impl Files for Fake {
     }
 
     async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
+        // As from a disk: the answer is not there at the first look.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
         let Some(Entry { content, mutable }) = entry else { return Ok(Located::NotFound) };
         let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());

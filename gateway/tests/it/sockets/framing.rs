@@ -1,6 +1,7 @@
 //! Where one answer ends and the next one begins.
 
 use gateway::files::UploadKind;
+use tokio::io::AsyncWriteExt;
 
 use super::Running;
 
@@ -47,6 +48,25 @@ async fn no_answer_leaks_into_the_next() {
             let next = client.answer(false).await;
             assert_eq!((next.status(), next.body.as_slice()), (200, &br#"{"status":"ok"}"#[..]), "{header}");
             assert!(client.left.is_empty(), "{method} {more} {header}");
+        }
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_side_first_gets_its_whole_answer() {
+    let server = Running::plain().await;
+    for len in [0, 10, 300_000] {
+        let content = "x".repeat(len);
+        let id = server.store.add(&UploadKind::Normal, "txt", content.as_bytes());
+        for (path, status) in [(id.to_string(), 200), (format!("{id}x"), 404)] {
+            let mut client = server.connect().await;
+            client.send(&format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+            client.stream.shutdown().await.unwrap();
+            let answer = client.answer(false).await;
+            assert_eq!(answer.status(), status, "{path}");
+            assert!(status != 200 || answer.body == content.as_bytes(), "{len}");
+            client.assert_closed().await;
         }
     }
     server.finish().await;
