@@ -20,7 +20,7 @@ use protocol::{FileId, GroupName, LogicName};
 
 use crate::conditions::{self, Outcome};
 use crate::file_body::{Segment, len_of, stream_file};
-use crate::files::{Files, Located, OpenFile, SmallRead};
+use crate::files::{Files, Located, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::range::{self, Wanted};
@@ -172,12 +172,8 @@ impl<F: Files> Content<F> {
                     }
                 }
             }
-            SmallRead::Large(file) => Self::large(self.files, self.id, file, segments),
+            SmallRead::Large(file) => stream_file(self.files, self.id, file, segments),
         }
-    }
-
-    fn large(files: Arc<F>, id: FileId, file: OpenFile, segments: Vec<Segment>) -> Body {
-        stream_file(files, id, file, segments)
     }
 }
 

@@ -32,7 +32,7 @@ pub struct LinkSpec {
 
 impl Store {
     /// Runs a blocking change of a file on its store path, under the file's lock.
-    async fn alter<T: Send + 'static>(
+    pub(super) async fn alter<T: Send + 'static>(
         &self,
         name: &LogicName,
         change: impl FnOnce(&Inner, &Arc<StorePath>, &LogicName) -> Result<T, WriteError> + Send + 'static,

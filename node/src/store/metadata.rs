@@ -13,7 +13,6 @@ use protocol::storage::MetadataMode;
 use super::binlog::{Op, Record};
 use super::layout::unix_seconds;
 use super::temporary::Temporary;
-use super::upload::gone;
 use super::{Inner, ReadError, Store, StorePath, io_failed, read, read_failed};
 
 const ITEM: u8 = 1;
@@ -32,23 +31,14 @@ impl Store {
         text: Bytes,
     ) -> Result<(), WriteError> {
         self.0.counters.set_metas.asked(1);
-        let path =
-            Arc::clone(self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?);
         let of =
             name.metadata_name().map_err(|_| WriteError::Invalid("the name is too long to have metadata"))?;
-        let lock = self.0.locks.lock(name).await;
-        let (inner, owner) = (Arc::clone(&self.0), name.clone());
-        let job = move || {
+        self.alter(name, move |inner, path, name| {
             // Under the lock: a delete must not leave metadata of nothing.
-            let done = match inner.open(&owner) {
-                Ok(_) => inner.write_metadata(&path, &of, mode, &text),
-                Err(error) => Err(read_failed(error)),
-            };
-            drop(lock);
-            done
-        };
-        let store_path = self.0.path(name.store_path()).ok_or(WriteError::NotFound)?;
-        store_path.pool.run(job).await.map_err(gone)??;
+            inner.open(name).map_err(read_failed)?;
+            inner.write_metadata(path, &of, mode, &text)
+        })
+        .await?;
         self.0.counters.set_metas.done(1);
         Ok(())
     }
