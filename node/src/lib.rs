@@ -7,6 +7,8 @@ mod app;
 mod http;
 mod link;
 mod native;
+#[allow(dead_code)] // wired by the link and the senders, which land next
+mod peers;
 pub mod store;
 mod view;
 

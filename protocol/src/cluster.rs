@@ -7,6 +7,7 @@ mod brief;
 mod check_sync;
 mod join;
 mod lookup;
+mod replication;
 mod stats;
 mod status;
 mod sync_source;
@@ -20,6 +21,7 @@ pub use lookup::{
     ChangeStatus, ChangelogRequest, GetGroupName, GetMyIp, GetServerId, GetStorageStatus, IpChanged,
     ReplicaChanged, ReportStatus,
 };
+pub use replication::{GroupReplication, QueryReplication, ReplicationReport, SenderReport, SenderState};
 pub use stats::{STATS_LEN, StorageStats};
 pub use status::StorageStatus;
 pub use sync_source::{

@@ -184,6 +184,12 @@ commands! {
     /// Delete an empty group.
     DELETE_GROUP = 108;
 
+    // fdfs's own; FastDFS answers `EINVAL`.
+    /// A member tells a tracker of its senders.
+    REPLICATION_REPORT = 200;
+    /// What the members of a group told of their senders.
+    QUERY_REPLICATION = 201;
+
     // Either.
     /// Good bye; not answered.
     QUIT = 82;

@@ -17,6 +17,7 @@ pub mod service;
 pub mod status;
 pub mod storage;
 pub mod storage_id;
+pub mod sync;
 pub mod tracker;
 pub mod wire;
 

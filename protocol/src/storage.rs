@@ -61,7 +61,7 @@ fn encode_file(id: &FileId, out: &mut BytesMut) {
     out.extend_from_slice(id.name.as_str().as_bytes());
 }
 
-fn name_of(bytes: &[u8]) -> Result<LogicName, DecodeError> {
+pub(crate) fn name_of(bytes: &[u8]) -> Result<LogicName, DecodeError> {
     LogicName::from_bytes(bytes).map_err(|_| DecodeError::BadText { field: "file name" })
 }
 
@@ -69,7 +69,7 @@ fn name_of(bytes: &[u8]) -> Result<LogicName, DecodeError> {
 const MAX_HEAD: usize = 64 + MAX_NAME_LEN;
 
 /// Splits `size` bytes of content off a body: the announced size must be what is left after the head.
-fn check_content(size: u64, body_len: u64, head_len: usize) -> Result<(), DecodeError> {
+pub(crate) fn check_content(size: u64, body_len: u64, head_len: usize) -> Result<(), DecodeError> {
     let left = body_len.checked_sub(head_len as u64);
     if left == Some(size) {
         return Ok(());
@@ -80,7 +80,7 @@ fn check_content(size: u64, body_len: u64, head_len: usize) -> Result<(), Decode
 }
 
 /// Whether the head, `head_len` bytes of it, is there; an error if the body cannot hold it.
-fn head_is_there(
+pub(crate) fn head_is_there(
     have: &[u8],
     head_len: usize,
     body_len: u64,

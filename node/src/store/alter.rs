@@ -9,7 +9,7 @@ use protocol::LogicName;
 use protocol::file_id::{FileExt, FileKind, SlavePrefix, slave_name};
 use rustix::fs::FileType;
 
-use super::binlog::{Op, Record};
+use super::binlog::{Op, Record, Side};
 use super::change::{mtime, open_appender};
 use super::layout::unix_seconds;
 use super::name_maker::{self, NameSpec, SizeOf};
@@ -88,7 +88,12 @@ impl Inner {
         }
         file.set_len(size).map_err(|error| io_failed("changing a file's size", error))?;
         self.sync_content(&file)?;
-        self.record(&Record { time: mtime(&file)?, op: Op::Truncate(old, size), name: name.as_str() })
+        self.record(&Record {
+            time: mtime(&file)?,
+            side: Side::Source,
+            op: Op::Truncate(old, size),
+            name: name.as_str(),
+        })
     }
 
     fn regenerate(&self, path: &Arc<StorePath>, old: &LogicName) -> Result<Committed, WriteError> {
@@ -102,9 +107,14 @@ impl Inner {
         let spec =
             NameSpec { path: old.store_path(), dir: old.sub_dir(), source, timestamp, size, crc32, tail };
         let name = first_free(&spec, |name| path.dir.rename_new(old.true_name(), name.true_name()))?;
-        let recorded = self
-            .sync_name(&path.dir, &name)
-            .and_then(|()| self.record(&Record { time, op: Op::Rename(old.as_str()), name: name.as_str() }));
+        let recorded = self.sync_name(&path.dir, &name).and_then(|()| {
+            self.record(&Record {
+                time,
+                side: Side::Source,
+                op: Op::Rename(old.as_str()),
+                name: name.as_str(),
+            })
+        });
         if let Err(error) = recorded {
             // The client goes on knowing the old name only.
             if let Err(error) = path.dir.rename_new(name.true_name(), old.true_name()) {
@@ -129,8 +139,8 @@ impl Inner {
         let (Ok(old), Ok(new)) = (old.metadata_name(), new.metadata_name()) else { return Ok(()) };
         match path.dir.rename_new(old.true_name(), new.true_name()) {
             Ok(()) => {
-                self.record(&Record { time, op: Op::Create, name: new.as_str() })?;
-                self.record(&Record { time, op: Op::Delete, name: old.as_str() })
+                self.record(&Record { time, side: Side::Source, op: Op::Create, name: new.as_str() })?;
+                self.record(&Record { time, side: Side::Source, op: Op::Delete, name: old.as_str() })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(io_failed("renaming metadata", error)),
@@ -158,10 +168,12 @@ impl Inner {
         }
         let time = unix_seconds(SystemTime::now());
         self.sync_name(&path.dir, name)?;
-        self.record(&Record { time, op: Op::Delete, name: name.as_str() })?;
+        self.record(&Record { time, side: Side::Source, op: Op::Delete, name: name.as_str() })?;
         let Ok(metadata) = name.metadata_name() else { return Ok(()) };
         match path.dir.unlink(metadata.true_name()) {
-            Ok(()) => self.record(&Record { time, op: Op::Delete, name: metadata.as_str() }),
+            Ok(()) => {
+                self.record(&Record { time, side: Side::Source, op: Op::Delete, name: metadata.as_str() })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(io_failed("deleting metadata", error)),
         }
@@ -190,7 +202,8 @@ impl Inner {
                 }
                 let name = slave_name(master, *prefix, link.ext)
                     .map_err(|_| WriteError::Invalid("no slave of this name can be made of this master"))?;
-                let record = Record { time, op: Op::Link(source.as_str()), name: name.as_str() };
+                let record =
+                    Record { time, side: Side::Source, op: Op::Link(source.as_str()), name: name.as_str() };
                 if !record.fits() {
                     return Err(WriteError::Invalid(
                         "the names of link and file are too long for the binlog",
@@ -214,7 +227,12 @@ impl Inner {
             }
         };
         self.sync_name(&path.dir, &name)?;
-        self.record(&Record { time, op: Op::Link(source.as_str()), name: name.as_str() })?;
+        self.record(&Record {
+            time,
+            side: Side::Source,
+            op: Op::Link(source.as_str()),
+            name: name.as_str(),
+        })?;
         Ok(Committed { id: protocol::FileId { group: self.group, name }, len, crc32, timestamp })
     }
 }

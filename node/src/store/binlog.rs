@@ -25,9 +25,19 @@ const MAX_NAMES: usize = 127;
 /// A file that reaches this size is the last of its number.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// What happened to a file at a client's wish: upper-case letters.
+/// Whose record a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(dead_code)] // replicas are written by the receiving side, which lands next
+pub(crate) enum Side {
+    /// A client asked this node for it: an upper-case letter; every peer is told.
+    Source,
+    /// A peer told this node: a lower-case letter; told on to a new member only.
+    Replica,
+}
+
+/// What happened to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op<'a> {
+pub(crate) enum Op<'a> {
     /// A new file.
     Create,
     /// `offset`, `length`.
@@ -46,14 +56,30 @@ pub(super) enum Op<'a> {
     Rename(&'a str),
 }
 
+impl Op<'_> {
+    fn letter(&self) -> char {
+        match self {
+            Op::Create => 'C',
+            Op::Append(..) => 'A',
+            Op::Modify(..) => 'M',
+            Op::Truncate(..) => 'T',
+            Op::Delete => 'D',
+            Op::Update => 'U',
+            Op::Link(_) => 'L',
+            Op::Rename(_) => 'R',
+        }
+    }
+}
+
 /// One line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record<'a> {
-    /// Unix seconds.
-    pub(super) time: i64,
-    pub(super) op: Op<'a>,
+pub(crate) struct Record<'a> {
+    /// Unix seconds; of a replica's record the source's.
+    pub(crate) time: i64,
+    pub(crate) side: Side,
+    pub(crate) op: Op<'a>,
     /// Logic name.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
 }
 
 impl Record<'_> {
@@ -67,16 +93,17 @@ impl Record<'_> {
     }
 
     fn write_to(&self, out: &mut Vec<u8>) {
-        let Self { time, op, name } = self;
+        let Self { time, side, op, name } = self;
+        let letter = match side {
+            Side::Source => op.letter(),
+            Side::Replica => op.letter().to_ascii_lowercase(),
+        };
         let written = match op {
-            Op::Create => writeln!(out, "{time} C {name}"),
-            Op::Append(offset, len) => writeln!(out, "{time} A {name} {offset} {len}"),
-            Op::Modify(offset, len) => writeln!(out, "{time} M {name} {offset} {len}"),
-            Op::Truncate(old, new) => writeln!(out, "{time} T {name} {old} {new}"),
-            Op::Delete => writeln!(out, "{time} D {name}"),
-            Op::Update => writeln!(out, "{time} U {name}"),
-            Op::Link(source) => writeln!(out, "{time} L {name} {source}"),
-            Op::Rename(old) => writeln!(out, "{time} R {name} {old}"),
+            Op::Create | Op::Delete | Op::Update => writeln!(out, "{time} {letter} {name}"),
+            Op::Append(a, b) | Op::Modify(a, b) | Op::Truncate(a, b) => {
+                writeln!(out, "{time} {letter} {name} {a} {b}")
+            }
+            Op::Link(other) | Op::Rename(other) => writeln!(out, "{time} {letter} {name} {other}"),
         };
         written.expect("writing to a Vec cannot fail");
     }
@@ -330,8 +357,12 @@ mod tests {
     fn lines_are_those_of_the_reference() {
         let check = |op, expected: &str| {
             let mut line = Vec::new();
-            Record { time: 1_795_382_841, op, name: NAME }.write_to(&mut line);
+            Record { time: 1_795_382_841, side: Side::Source, op, name: NAME }.write_to(&mut line);
             assert_eq!(String::from_utf8(line).unwrap(), format!("1795382841 {expected}\n"));
+            let mut line = Vec::new();
+            Record { time: 1_795_382_841, side: Side::Replica, op, name: NAME }.write_to(&mut line);
+            let replica = format!("1795382841 {}{}\n", expected[..1].to_lowercase(), &expected[1..]);
+            assert_eq!(String::from_utf8(line).unwrap(), replica);
         };
         check(Op::Create, &format!("C {NAME}"));
         check(Op::Append(4, 6), &format!("A {NAME} 4 6"));
@@ -347,7 +378,7 @@ mod tests {
     fn lines_that_readers_refuse_are_known_before() {
         let check = |op, len: usize, fits| {
             let name = "n".repeat(len);
-            assert_eq!(Record { time: 1, op, name: &name }.fits(), fits, "{op:?} {len}");
+            assert_eq!(Record { time: 1, side: Side::Source, op, name: &name }.fits(), fits, "{op:?} {len}");
         };
         check(Op::Create, 127, true);
         check(Op::Create, 128, false);
@@ -356,7 +387,7 @@ mod tests {
     }
 
     fn record(name: &str) -> Record<'_> {
-        Record { time: 1, op: Op::Create, name }
+        Record { time: 1, side: Side::Source, op: Op::Create, name }
     }
 
     #[test]

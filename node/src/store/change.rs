@@ -14,7 +14,7 @@ use protocol::LogicName;
 use protocol::file_id::FileKind;
 use rustix::fs::{FileType, fstat};
 
-use super::binlog::{Op, Record};
+use super::binlog::{Op, Record, Side};
 use super::locks::FileLock;
 use super::upload::gone;
 use super::{Inner, Store, StorePath, io_failed};
@@ -82,7 +82,12 @@ impl Store {
             if offset > size {
                 return Err(WriteError::Invalid("the offset lies behind the end of the file"));
             }
-            let record = Record { time: i64::MAX, op: kind.op(offset, u64::MAX), name: name.as_str() };
+            let record = Record {
+                time: i64::MAX,
+                side: Side::Source,
+                op: kind.op(offset, u64::MAX),
+                name: name.as_str(),
+            };
             if !record.fits() {
                 return Err(WriteError::Invalid("the name is too long for the binlog"));
             }
@@ -180,7 +185,12 @@ impl Parts {
         }
         self.store.sync_content(&self.file)?;
         let op = self.kind.op(self.offset, self.written);
-        self.store.record(&Record { time: mtime(&self.file)?, op, name: self.name.as_str() })
+        self.store.record(&Record {
+            time: mtime(&self.file)?,
+            side: Side::Source,
+            op,
+            name: self.name.as_str(),
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use gateway::files::WriteError;
 use protocol::LogicName;
 use protocol::storage::MetadataMode;
 
-use super::binlog::{Op, Record};
+use super::binlog::{Op, Record, Side};
 use super::layout::unix_seconds;
 use super::temporary::Temporary;
 use super::{Inner, ReadError, Store, StorePath, io_failed, read, read_failed};
@@ -89,7 +89,7 @@ impl Inner {
         if new.is_empty() {
             if old.is_some() {
                 path.dir.unlink(of.true_name()).map_err(|error| io_failed("deleting metadata", error))?;
-                self.record(&Record { time, op: Op::Delete, name: of.as_str() })?;
+                self.record(&Record { time, side: Side::Source, op: Op::Delete, name: of.as_str() })?;
             }
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl Inner {
         temporary.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;
         self.sync_name(&path.dir, of)?;
         let op = if old.is_some() { Op::Update } else { Op::Create };
-        self.record(&Record { time, op, name: of.as_str() })
+        self.record(&Record { time, side: Side::Source, op, name: of.as_str() })
     }
 }
 

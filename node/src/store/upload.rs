@@ -10,7 +10,7 @@ use protocol::LogicName;
 use protocol::config::params::StorePathChoice;
 use protocol::file_id::{FileExt, NameTail, SlavePrefix, Source, StorePathIndex, SubDir, slave_name};
 
-use super::binlog::{Op, Record};
+use super::binlog::{Op, Record, Side};
 use super::name_maker::{self, NameSpec, SizeOf};
 use super::pool::PoolGone;
 use super::temporary::Temporary;
@@ -220,10 +220,9 @@ impl Place {
         let time = stat.st_mtime;
         let timestamp = u32::try_from(time).unwrap_or(0);
         let name = self.publish(&mut temporary, timestamp, len, crc32)?;
-        let recorded = self
-            .store
-            .sync_name(&self.path.dir, &name)
-            .and_then(|()| self.store.record(&Record { time, op: Op::Create, name: name.as_str() }));
+        let recorded = self.store.sync_name(&self.path.dir, &name).and_then(|()| {
+            self.store.record(&Record { time, side: Side::Source, op: Op::Create, name: name.as_str() })
+        });
         if let Err(error) = recorded {
             self.take_back(&name);
             return Err(error);

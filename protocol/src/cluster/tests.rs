@@ -80,6 +80,30 @@ fn changes_are_told_in_order() {
     assert_eq!(CheckSync::decode_body(&[]), Ok(CheckSync::default()));
 }
 
+#[test]
+fn reports_of_senders_round_trip() {
+    let id = StorageId::parse("10.0.0.1").unwrap();
+    let sender = SenderReport {
+        peer: id,
+        state: SenderState::BEHIND,
+        lag_seconds: 1,
+        files_to_go: 21,
+        bytes_to_go: 3,
+        per_second: 10,
+        dead_letters: 5,
+        binlog_index: 6,
+        binlog_offset: 7,
+    };
+    assert_eq!(sender.seconds_to_go(), Some(3));
+    assert_eq!(SenderReport { per_second: 0, ..sender }.seconds_to_go(), None);
+    let report = ReplicationReport { http_url: "http://10.0.0.1:8888".into(), senders: vec![sender; 2] };
+    assert_eq!(ReplicationReport::decode_body(&body(&report)), Ok(report.clone()));
+    let all = GroupReplication(vec![(id, report), (id, ReplicationReport::default())]);
+    let mut bytes = BytesMut::new();
+    all.encode_body(&mut bytes);
+    assert_eq!(GroupReplication::decode_body(&bytes), Ok(all));
+}
+
 proptest! {
     #[test]
     fn no_body_panics_a_decoder(body in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -90,6 +114,7 @@ proptest! {
         let _ = (GetStorageStatus::decode_body(&body), ReportStatus::decode_body(&body));
         let _ = (ChangelogRequest::decode_body(&body), IpChanged::decode_body(&body));
         let _ = (ReplicaChanged::decode_body(&body), ChangeStatus::decode_body(&body));
+        let _ = (ReplicationReport::decode_body(&body), GroupReplication::decode_body(&body));
         let _ = (ReportTrunkFileId::decode_body(&body), ReportTrunkFree::decode_body(&body));
     }
 }
