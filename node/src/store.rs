@@ -26,6 +26,8 @@ mod upload;
 
 pub use alter::LinkSpec;
 pub use binlog::BinlogPosition;
+#[allow(unused_imports)] // the senders, which land next
+pub(crate) use binlog::{BinlogReader, Entry, Op, Side};
 pub use change::Change;
 pub use counters::{Counters, Tally};
 pub use error::{ReadError, StoreError};
@@ -166,6 +168,18 @@ impl Store {
 
     fn lock_flag(&self) -> MutexGuard<'_, InitFlag> {
         self.0.init_flag.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the binlog from a position on. Blocking.
+    #[allow(dead_code)]
+    pub(crate) fn binlog_reader(&self, from: BinlogPosition) -> std::io::Result<BinlogReader> {
+        self.0.binlog.reader(from)
+    }
+
+    /// `<base_path>/data/sync`: the binlog and the marks of senders.
+    #[allow(dead_code)]
+    pub(crate) fn sync_dir(&self) -> &std::path::Path {
+        self.0.binlog.directory()
     }
 
     /// Hears of every record that the binlog gets.

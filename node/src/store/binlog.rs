@@ -4,6 +4,11 @@
 //! goes on, so SIGKILL loses none. Files end at 1 GiB; `binlog_index.dat` holds the number of the current one. A line
 //! that a crash tore is cut off at the next start, since the reference would glue the next record to it.
 
+#[allow(dead_code)] // the senders, which land next
+mod read;
+
+pub(crate) use read::{BinlogReader, Entry};
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -37,7 +42,7 @@ pub(crate) enum Side {
 
 /// What happened to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op<'a> {
+pub(crate) enum Op<N> {
     /// A new file.
     Create,
     /// `offset`, `length`.
@@ -51,12 +56,12 @@ pub(crate) enum Op<'a> {
     /// Content replaced as a whole: metadata.
     Update,
     /// The file that the link leads to.
-    Link(&'a str),
+    Link(N),
     /// The name that the file had.
-    Rename(&'a str),
+    Rename(N),
 }
 
-impl Op<'_> {
+impl<N> Op<N> {
     fn letter(&self) -> char {
         match self {
             Op::Create => 'C',
@@ -77,7 +82,7 @@ pub(crate) struct Record<'a> {
     /// Unix seconds; of a replica's record the source's.
     pub(crate) time: i64,
     pub(crate) side: Side,
-    pub(crate) op: Op<'a>,
+    pub(crate) op: Op<&'a str>,
     /// Logic name.
     pub(crate) name: &'a str,
 }
@@ -180,6 +185,16 @@ impl Binlog {
             }),
             watch: watch::Sender::new(position),
         })
+    }
+
+    /// Reads from a position on, as far as `watch` says. Blocking.
+    pub(super) fn reader(&self, from: BinlogPosition) -> io::Result<BinlogReader> {
+        BinlogReader::open(&self.directory, from)
+    }
+
+    /// The directory, which also holds the marks of senders.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Hears of every write.

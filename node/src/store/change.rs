@@ -156,7 +156,7 @@ impl Change {
 const OVER: WriteError = WriteError::Invalid("the change failed before");
 
 impl Kind {
-    fn op(self, offset: u64, len: u64) -> Op<'static> {
+    fn op(self, offset: u64, len: u64) -> Op<&'static str> {
         match self {
             Self::Append => Op::Append(offset, len),
             Self::Modify => Op::Modify(offset, len),
