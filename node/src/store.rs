@@ -18,6 +18,7 @@ mod name_maker;
 mod path_marks;
 mod pool;
 mod read;
+mod recent_deletes;
 mod space;
 mod state_text;
 mod temporary;
@@ -55,6 +56,7 @@ use data_dir::DataDir;
 use locks::FileLocks;
 use name_maker::NameMaker;
 use pool::Pool;
+use recent_deletes::RecentDeletes;
 use space::Space;
 
 /// Who this node is in the names that it makes.
@@ -81,6 +83,7 @@ struct Inner {
     base_data: PathBuf,
     names: NameMaker,
     binlog: Binlog,
+    deletes: RecentDeletes,
     counters: Counters,
     locks: FileLocks,
     identity: RwLock<Option<Identity>>,
@@ -182,6 +185,11 @@ impl Store {
         self.0.binlog.directory()
     }
 
+    /// Whether this name is known to be gone: deleted by a client or a peer, or renamed. The memory is bounded.
+    pub fn was_deleted(&self, name: &LogicName) -> bool {
+        self.0.deletes.contains(name)
+    }
+
     /// Hears of every record that the binlog gets.
     pub fn binlog_watch(&self) -> watch::Receiver<BinlogPosition> {
         self.0.binlog.watch()
@@ -247,6 +255,7 @@ impl Inner {
     /// Appends a record and waits until it is written, and on the disk if the configuration says so. Blocking.
     fn record(&self, record: &Record<'_>) -> Result<(), WriteError> {
         self.counters.last_source_update(record.time);
+        self.deletes.follow(record);
         self.binlog.append(record).map_err(|source| io_failed("writing the binlog", source))
     }
 }

@@ -197,6 +197,12 @@ impl Binlog {
         &self.directory
     }
 
+    /// The file before the current one, and that one: paths, the older first. The older may be compressed or gone.
+    pub(super) fn newest_files(&self) -> Vec<PathBuf> {
+        let index = self.lock_writer().position.index;
+        (index.saturating_sub(1)..=index).map(|index| file_path(&self.directory, index)).collect()
+    }
+
     /// Hears of every write.
     pub(super) fn watch(&self) -> watch::Receiver<BinlogPosition> {
         self.watch.subscribe()

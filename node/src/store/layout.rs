@@ -18,6 +18,7 @@ use super::data_dir::DataDir;
 use super::locks::FileLocks;
 use super::name_maker::NameMaker;
 use super::pool::Pool;
+use super::recent_deletes::RecentDeletes;
 use super::space::Space;
 use super::{InitFlag, Inner, Rules, StoreError, StorePath, path_marks, temporary};
 
@@ -56,6 +57,10 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     }
     let (counters, turn) = Counters::load(&base_data)?;
     let binlog = Binlog::open(&base_data.join("sync"), conf.durability)?;
+    let deletes = RecentDeletes::default();
+    for path in binlog.newest_files() {
+        deletes.read_tail(&path).map_err(StoreError::io("read", &path))?;
+    }
     for path in &paths {
         path.space.measure(&path.dir);
     }
@@ -65,6 +70,7 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
         base_data,
         names: NameMaker::new(conf, turn),
         binlog,
+        deletes,
         counters,
         locks: FileLocks::default(),
         identity: RwLock::new(None),
