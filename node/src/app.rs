@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::http::NodeFiles;
 use crate::link::{self, Link};
 use crate::native::{self, Native};
+use crate::received::Received;
 use crate::store::{Store, StoreError};
 use crate::view::View;
 
@@ -108,7 +109,7 @@ impl App {
             arranging: tokio::sync::Mutex::new(()),
         };
         Ok(Self {
-            native: Arc::new(Native { store, view }),
+            native: Arc::new(Native { store, view, received: Received::default() }),
             link,
             services,
             http,

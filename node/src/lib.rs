@@ -9,6 +9,7 @@ mod link;
 mod native;
 #[allow(dead_code)] // wired by the link and the senders, which land next
 mod peers;
+mod received;
 pub mod store;
 mod view;
 

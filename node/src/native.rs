@@ -6,13 +6,15 @@
 mod answer;
 mod content;
 mod download;
+mod sync;
 
 use std::sync::Arc;
 
 use protocol::service::{Connection, ConnectionError};
-use protocol::{Command, Header, Status};
+use protocol::{Command, Header, Status, StorageId};
 use tracing::debug;
 
+use crate::received::Received;
 use crate::store::Store;
 use crate::view::View;
 
@@ -25,6 +27,15 @@ const MAX_DRAIN: u64 = 4 << 20;
 pub(crate) struct Native {
     pub(crate) store: Store,
     pub(crate) view: View,
+    pub(crate) received: Received,
+}
+
+/// What a connection's earlier requests said about it.
+#[derive(Debug, Default)]
+struct Session {
+    /// The member of the group that this is. What it asks for is answered from the own disk only: two members that lack
+    /// a file must not ask each other in circles.
+    member: Option<StorageId>,
 }
 
 /// What follows a request.
@@ -43,16 +54,21 @@ pub(crate) async fn serve(native: Arc<Native>, mut connection: Connection) {
 }
 
 async fn requests(native: &Native, connection: &mut Connection) -> Result<(), ConnectionError> {
+    let mut session = Session::default();
     while let Some(header) = connection.next_header(i64::MAX.unsigned_abs()).await? {
         let next = match header.command {
             Command::QUIT => return Ok(()),
-            Command::DOWNLOAD_FILE => download::serve(native, connection, &header).await?,
+            Command::DOWNLOAD_FILE => download::serve(native, connection, &header, &session).await?,
             Command::UPLOAD_FILE
             | Command::UPLOAD_APPENDER_FILE
             | Command::UPLOAD_SLAVE_FILE
             | Command::APPEND_FILE
             | Command::MODIFY_FILE => content::serve(native, connection, &header).await?,
-            _ => answer::serve(native, connection, &header).await?,
+            Command::REPORT_SERVER_ID => sync::hello(connection, &header, &mut session).await?,
+            command if sync::COMMANDS.contains(&command) => {
+                sync::serve(native, connection, &header, &session).await?
+            }
+            _ => answer::serve(native, connection, &header, &session).await?,
         };
         if next == Next::Close {
             return Ok(());

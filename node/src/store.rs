@@ -10,6 +10,7 @@ mod change;
 mod counters;
 mod data_dir;
 mod error;
+mod incoming;
 mod init_flag;
 mod layout;
 mod locks;
@@ -32,6 +33,7 @@ pub(crate) use binlog::{BinlogReader, Entry, Op, Side};
 pub use change::Change;
 pub use counters::{Counters, Tally};
 pub use error::{ReadError, StoreError};
+pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, Receive};
 pub use init_flag::InitFlag;
 pub use read::{CrcWanted, SmallRead, StoredInfo};
 pub use upload::Upload;
@@ -255,6 +257,16 @@ impl Inner {
     /// Appends a record and waits until it is written, and on the disk if the configuration says so. Blocking.
     fn record(&self, record: &Record<'_>) -> Result<(), WriteError> {
         self.counters.last_source_update(record.time);
+        self.append(record)
+    }
+
+    /// The same for a change that another member made at `time`.
+    fn record_replica(&self, time: i32, op: Op<&str>, name: &LogicName) -> Result<(), WriteError> {
+        self.counters.last_sync_update(layout::unix_seconds(SystemTime::now()));
+        self.append(&Record { time: time.into(), side: Side::Replica, op, name: name.as_str() })
+    }
+
+    fn append(&self, record: &Record<'_>) -> Result<(), WriteError> {
         self.deletes.follow(record);
         self.binlog.append(record).map_err(|source| io_failed("writing the binlog", source))
     }

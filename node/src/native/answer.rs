@@ -6,12 +6,12 @@ use protocol::frame::HEADER_LEN;
 use protocol::service::{Connection, ConnectionError};
 use protocol::storage::{
     CreateLink, Delete, FileCreated, FileInfo, FileInfoFlags, GetMetadata, QueryFileInfo, Regenerate,
-    ReportServerId, SetMetadata, Truncate,
+    SetMetadata, Truncate,
 };
 use protocol::wire::{Request, Response};
 use protocol::{Command, FileId, Header, Status};
 
-use super::{Native, Next, read_body};
+use super::{Native, Next, Session, read_body};
 use crate::store::{CrcWanted, LinkSpec, ReadError};
 
 /// Answers one request.
@@ -19,6 +19,7 @@ pub(super) async fn serve(
     native: &Native,
     connection: &mut Connection,
     header: &Header,
+    _session: &Session,
 ) -> Result<Next, ConnectionError> {
     let body = match read_body(connection, header).await? {
         Ok(body) => body,
@@ -49,7 +50,6 @@ async fn answer(native: &Native, header: &Header, body: &[u8], out: &mut BytesMu
                 Err(Status::EINVAL)
             }
         }
-        Command::REPORT_SERVER_ID => decode::<ReportServerId>(body).map(|_| ()),
         Command::DELETE_FILE => {
             let Delete(file) = decode(body)?;
             store.delete(&own(native, &file)?.name).await.map_err(write_status)
@@ -103,7 +103,7 @@ async fn answer(native: &Native, header: &Header, body: &[u8], out: &mut BytesMu
     }
 }
 
-fn decode<Q: Request>(body: &[u8]) -> Result<Q, Status> {
+pub(super) fn decode<Q: Request>(body: &[u8]) -> Result<Q, Status> {
     Q::decode_body(body).map_err(|_| Status::EINVAL)
 }
 

@@ -5,15 +5,15 @@ use bytes::Bytes;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
 use protocol::service::{Connection, ConnectionError};
 use protocol::storage::{Append, FileCreated, Modify, Upload, UploadAppender, UploadHead, UploadSlave};
-use protocol::wire::{Response, StreamRequest};
+use protocol::wire::{DecodeError, Response, StreamRequest};
 use protocol::{Command, Header, Status};
 
 use super::answer::write_status;
 use super::{Native, Next, refuse};
-use crate::store::{Change, Upload as StoreUpload};
+use crate::store::{Change, Receive, Upload as StoreUpload};
 
 /// Content up to this length is stored in one job.
-const SMALL: u64 = 256 * 1024;
+pub(super) const SMALL: u64 = 256 * 1024;
 /// Pieces that larger content is cut into.
 const PIECE: usize = 256 * 1024;
 
@@ -61,12 +61,21 @@ fn spec(kind: UploadKind, head: &UploadHead) -> UploadSpec {
 }
 
 /// Reads what comes before the content; a head that makes no sense is refused.
-async fn read_head<Q: StreamRequest>(
+pub(super) async fn read_head<Q: StreamRequest>(
     connection: &mut Connection,
     header: &Header,
 ) -> Result<Result<Q, Next>, ConnectionError> {
+    read_head_by(connection, header, Q::decode_head).await
+}
+
+/// The same for heads that are read in a way of their own.
+pub(super) async fn read_head_by<Q>(
+    connection: &mut Connection,
+    header: &Header,
+    decode: impl Fn(&[u8], u64) -> Result<Option<(Q, usize)>, DecodeError>,
+) -> Result<Result<Q, Next>, ConnectionError> {
     loop {
-        match Q::decode_head(connection.buffered(), header.body_len) {
+        match decode(connection.buffered(), header.body_len) {
             Ok(Some((head, len))) => {
                 connection.consume(len);
                 return Ok(Ok(head));
@@ -129,11 +138,17 @@ async fn change_file(
 }
 
 /// What takes content piece by piece.
-trait Sink {
+pub(super) trait Sink {
     async fn write(&mut self, piece: Bytes) -> Result<(), WriteError>;
 }
 
 impl Sink for StoreUpload {
+    async fn write(&mut self, piece: Bytes) -> Result<(), WriteError> {
+        Self::write(self, piece).await
+    }
+}
+
+impl Sink for Receive {
     async fn write(&mut self, piece: Bytes) -> Result<(), WriteError> {
         Self::write(self, piece).await
     }
@@ -146,7 +161,7 @@ impl Sink for Change {
 }
 
 /// Moves `size` bytes of content; a failed write tells how many of them were not received yet.
-async fn stream(
+pub(super) async fn stream(
     connection: &mut Connection,
     sink: &mut impl Sink,
     size: u64,

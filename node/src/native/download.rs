@@ -14,7 +14,7 @@ use rustix::net::SendFlags;
 use tokio::io::Interest;
 
 use super::answer::{own, read_status};
-use super::{Native, Next, read_body};
+use super::{Native, Next, Session, read_body};
 use crate::store::SmallRead;
 
 /// Parts up to this length are read into memory.
@@ -27,6 +27,7 @@ pub(super) async fn serve(
     native: &Native,
     connection: &mut Connection,
     header: &Header,
+    _session: &Session,
 ) -> Result<Next, ConnectionError> {
     let body = match read_body(connection, header).await? {
         Ok(body) => body,

@@ -32,7 +32,6 @@ const MAX_SIZE: u64 = 1 << 30;
 
 /// Whose record a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(dead_code)] // replicas are written by the receiving side, which lands next
 pub(crate) enum Side {
     /// A client asked this node for it: an upper-case letter; every peer is told.
     Source,

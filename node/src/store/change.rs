@@ -3,6 +3,7 @@
 //! An append that does not reach its commit is cut off again. A modify cannot be undone, so the part that was written
 //! is recorded: the other members have to get it.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -15,15 +16,26 @@ use protocol::file_id::FileKind;
 use rustix::fs::{FileType, fstat};
 
 use super::binlog::{Op, Record, Side};
+use super::incoming::set_time;
 use super::locks::FileLock;
 use super::upload::gone;
 use super::{Inner, Store, StorePath, io_failed};
 
 /// Which change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Append,
     Modify,
+}
+
+/// Who wants the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Client,
+    /// Another member; `time` is its record's. It sends again what was broken off.
+    Member {
+        time: i32,
+    },
 }
 
 /// A change under way. Dropped before its commit, an append leaves nothing behind.
@@ -37,6 +49,7 @@ struct Parts {
     path: Arc<StorePath>,
     name: LogicName,
     kind: Kind,
+    origin: Origin,
     file: Arc<File>,
     /// First byte of the change.
     offset: u64,
@@ -56,32 +69,44 @@ impl Store {
     pub async fn begin_append(&self, name: &LogicName, len: u64) -> Result<Change, WriteError> {
         self.0.counters.appends.asked(1);
         self.0.counters.append_bytes.asked(len);
-        self.begin_change(name, Kind::Append, None).await
+        let opened = self.begin_change(name, Kind::Append, Origin::Client, |path, name| {
+            let (file, size) = open_appender(path, name)?;
+            Ok(Ok::<_, Infallible>((file, size)))
+        });
+        opened.await.map(|Ok(change)| change)
     }
 
     /// Opens a modify of an appender file from `offset` on, which is at most its size.
     pub async fn begin_modify(&self, name: &LogicName, offset: u64, len: u64) -> Result<Change, WriteError> {
         self.0.counters.modifies.asked(1);
         self.0.counters.modify_bytes.asked(len);
-        self.begin_change(name, Kind::Modify, Some(offset)).await
+        let opened = self.begin_change(name, Kind::Modify, Origin::Client, move |path, name| {
+            let (file, size) = open_appender(path, name)?;
+            if offset > size {
+                return Err(WriteError::Invalid("the offset lies behind the end of the file"));
+            }
+            Ok(Ok::<_, Infallible>((file, offset)))
+        });
+        opened.await.map(|Ok(change)| change)
     }
 
-    async fn begin_change(
+    /// Opens a change: `open` finds, under the file's lock, the file and the first byte, or that nothing is to be done.
+    pub(super) async fn begin_change<N: Send + 'static>(
         &self,
         name: &LogicName,
         kind: Kind,
-        offset: Option<u64>,
-    ) -> Result<Change, WriteError> {
+        origin: Origin,
+        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError> + Send + 'static,
+    ) -> Result<Result<Change, N>, WriteError> {
         let path =
             Arc::clone(self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?);
         let lock = self.0.locks.lock(name).await;
         let (store, path_again, name) = (Arc::clone(&self.0), Arc::clone(&path), name.clone());
         let job = move || {
-            let (file, size) = open_appender(&path, &name)?;
-            let offset = offset.unwrap_or(size);
-            if offset > size {
-                return Err(WriteError::Invalid("the offset lies behind the end of the file"));
-            }
+            let (file, offset) = match open(&path, &name)? {
+                Ok(opened) => opened,
+                Err(nothing) => return Ok(Err(nothing)),
+            };
             let record = Record {
                 time: i64::MAX,
                 side: Side::Source,
@@ -92,10 +117,11 @@ impl Store {
                 return Err(WriteError::Invalid("the name is too long for the binlog"));
             }
             let (file, lock) = (Arc::new(file), Some(lock));
-            Ok(Parts { store, path, name, kind, file, offset, written: 0, state: State::Open, lock })
+            let state = State::Open;
+            Ok(Ok(Parts { store, path, name, kind, origin, file, offset, written: 0, state, lock }))
         };
         let parts = path_again.pool.run(job).await.map_err(gone)??;
-        Ok(Change { parts: Some(parts) })
+        Ok(parts.map(|parts| Change { parts: Some(parts) }))
     }
 }
 
@@ -170,11 +196,14 @@ impl Parts {
         self.record()?;
         self.state = State::Finished;
         let counters = &self.store.counters;
-        let (count, bytes) = match self.kind {
-            Kind::Append => (&counters.appends, &counters.append_bytes),
-            Kind::Modify => (&counters.modifies, &counters.modify_bytes),
+        let (count, bytes) = match (self.origin, self.kind) {
+            (Origin::Member { .. }, _) => (None, &counters.sync_in_bytes),
+            (Origin::Client, Kind::Append) => (Some(&counters.appends), &counters.append_bytes),
+            (Origin::Client, Kind::Modify) => (Some(&counters.modifies), &counters.modify_bytes),
         };
-        count.done(1);
+        if let Some(count) = count {
+            count.done(1);
+        }
         bytes.done(self.written);
         Ok(())
     }
@@ -183,14 +212,19 @@ impl Parts {
         if self.written == 0 {
             return Ok(());
         }
-        self.store.sync_content(&self.file)?;
         let op = self.kind.op(self.offset, self.written);
-        self.store.record(&Record {
-            time: mtime(&self.file)?,
-            side: Side::Source,
-            op,
-            name: self.name.as_str(),
-        })
+        match self.origin {
+            Origin::Client => {
+                self.store.sync_content(&self.file)?;
+                let (time, side, name) = (mtime(&self.file)?, Side::Source, self.name.as_str());
+                self.store.record(&Record { time, side, op, name })
+            }
+            Origin::Member { time } => {
+                set_time(&self.file, time)?;
+                self.store.sync_content(&self.file)?;
+                self.store.record_replica(time, op, &self.name)
+            }
+        }
     }
 }
 
@@ -205,6 +239,7 @@ impl Drop for Parts {
             path: Arc::clone(&self.path),
             name: self.name.clone(),
             kind: self.kind,
+            origin: self.origin,
             file: Arc::clone(&self.file),
             offset: self.offset,
             written: self.written,
@@ -222,7 +257,10 @@ impl Parts {
             Kind::Append => {
                 self.file.set_len(self.offset).map_err(|error| io_failed("cutting a file back", error))
             }
-            Kind::Modify => self.record(),
+            Kind::Modify => match self.origin {
+                Origin::Client => self.record(),
+                Origin::Member { .. } => Ok(()),
+            },
         };
         if let Err(error) = undone {
             tracing::error!(name = %self.name, %error, "a change that was broken off cannot be undone");

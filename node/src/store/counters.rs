@@ -140,6 +140,11 @@ impl Counters {
     pub(super) fn last_source_update(&self, time: i64) {
         self.last_source_update.store(time, Ordering::Relaxed);
     }
+
+    /// A member's write became visible here.
+    pub(super) fn last_sync_update(&self, time: i64) {
+        self.last_sync_update.store(time, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

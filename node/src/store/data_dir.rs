@@ -5,10 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use protocol::file_id::SubDir;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 
 /// Files are readable by everybody and writable by the owner, as the reference makes them.
 pub(super) const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// Directories of the two levels.
+pub(super) const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// The `data` directory of a store path.
 pub(super) struct DataDir {
@@ -102,6 +106,20 @@ impl DataDir {
     pub(super) fn read_link(&self, name: &str) -> io::Result<String> {
         let target = fs::readlinkat(&self.fd, name, Vec::new())?;
         target.into_string().map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Makes a directory of the second level and the one above it; both may be there.
+    pub(super) fn make_sub_dir(&self, dir: &SubDir) -> io::Result<()> {
+        let path = dir.to_path();
+        let (high, _) = path.split_once('/').unwrap_or((&path, ""));
+        for name in [high, &path] {
+            match fs::mkdirat(&self.fd, name, DIR_MODE) {
+                Ok(()) => self.sync_parent(name)?,
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Puts the directory that holds `name` on the disk.

@@ -9,20 +9,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use protocol::config::params::StorePathChoice;
 use protocol::config::storage_conf::StorePath as PathConf;
 use protocol::config::{ReservedSpace, StorageConf};
-use rustix::fs::{Mode, mkdirat};
+use rustix::fs::mkdirat;
 use tracing::{info, warn};
 
 use super::binlog::Binlog;
 use super::counters::Counters;
-use super::data_dir::DataDir;
+use super::data_dir::{DIR_MODE, DataDir};
 use super::locks::FileLocks;
 use super::name_maker::NameMaker;
 use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::space::Space;
 use super::{InitFlag, Inner, Rules, StoreError, StorePath, path_marks, temporary};
-
-const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// Opens everything. Blocking.
 pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {

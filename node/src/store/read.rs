@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use gateway::files::OpenFile;
 use protocol::LogicName;
-use protocol::file_id::FileKind;
+use protocol::file_id::{FileKind, StorePathIndex};
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
@@ -209,33 +209,43 @@ impl Inner {
         self.counters.file_opens.asked(1);
         self.refuse_metadata(name)?;
         let file = match name.kind() {
-            Ok(FileKind::Trunk(slot)) => match trunk::open(self, name, slot)? {
-                trunk::Member::File(file) => file,
-                trunk::Member::Link(target) => self.open_target(&target)?,
+            Ok(FileKind::Trunk(slot)) => match trunk::open(self, name, slot) {
+                Ok(trunk::Member::File(file)) => file,
+                Ok(trunk::Member::Link(target)) => self.open_target(&target)?,
+                // What members with trunk files send is a file of its own here.
+                Err(ReadError::NotFound) => self.open_following(name)?,
+                Err(error) => return Err(error),
             },
-            kind => match self.open_plain(name, kind.ok()) {
-                Err(ReadError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
-                    let target = self.link_target(name)?;
-                    let file = self.open_target(&target)?;
-                    // A link's own name says nothing about its target.
-                    OpenFile { mutable: true, ..file }
-                }
-                outcome => outcome?,
-            },
+            _ => self.open_following(name)?,
         };
         self.counters.file_opens.done(1);
         Ok(file)
     }
 
+    /// A file of its own, or what a link leads to.
+    fn open_following(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
+        match self.open_plain(name, name.kind().ok()) {
+            Err(ReadError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                let target = self.link_target(name)?;
+                let file = self.open_target(&target)?;
+                // A link's own name says nothing about its target.
+                Ok(OpenFile { mutable: true, ..file })
+            }
+            outcome => outcome,
+        }
+    }
+
     /// What a link leads to, which is no link itself.
     fn open_target(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
-        match name.kind() {
-            Ok(FileKind::Trunk(slot)) => match trunk::open(self, name, slot)? {
-                trunk::Member::File(file) => Ok(file),
-                trunk::Member::Link(_) => Err(ReadError::NotFound),
-            },
-            kind => self.open_plain(name, kind.ok()),
+        let kind = name.kind().ok();
+        if let Some(FileKind::Trunk(slot)) = kind {
+            match trunk::open(self, name, slot) {
+                Ok(trunk::Member::File(file)) => return Ok(file),
+                Ok(trunk::Member::Link(_)) | Err(ReadError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
         }
+        self.open_plain(name, kind)
     }
 
     pub(super) fn read_path(&self, name: &LogicName) -> Result<&Arc<StorePath>, ReadError> {
@@ -248,12 +258,16 @@ impl Inner {
 
     /// The file of this store that a symbolic link leads to.
     pub(super) fn link_target(&self, name: &LogicName) -> Result<LogicName, ReadError> {
-        let dir = &self.read_path(name)?.dir;
-        let target = dir.read_link(name.true_name())?;
-        // By components: the reference writes `//` where the configured path ends in a slash.
-        let below = Path::new(&target).strip_prefix(dir.path()).ok().and_then(Path::to_str);
-        let below = below.ok_or(ReadError::NotFound)?;
-        LogicName::parse(&format!("{}/{below}", name.store_path())).map_err(|_| ReadError::NotFound)
+        let target = self.read_path(name)?.dir.read_link(name.true_name())?;
+        let paths = (0..=u8::MAX).map(StorePathIndex).zip(&self.paths);
+        paths
+            .filter_map(|(index, path)| {
+                // By components: the reference writes `//` where the configured path ends in a slash.
+                let below = Path::new(&target).strip_prefix(path.dir.path()).ok()?.to_str()?;
+                LogicName::parse(&format!("{index}/{below}")).ok()
+            })
+            .next()
+            .ok_or(ReadError::NotFound)
     }
 
     /// Metadata has commands of its own; as a file, nobody is to see it.

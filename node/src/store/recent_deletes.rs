@@ -40,7 +40,6 @@ impl RecentDeletes {
     }
 
     /// A file is gone, also one that never came here.
-    #[allow(dead_code)] // for the receiving side, whose deletes of files that it lacks make no record
     pub(super) fn note(&self, name: &LogicName) {
         self.remember(name.as_str());
     }

@@ -45,9 +45,9 @@ impl Temporary {
         }
     }
 
-    /// Makes an empty one that will replace another file. Blocking.
+    /// Makes an empty one with a name of its own, for where it is certain to replace another file. Blocking.
     pub(super) fn create_named(path: &Arc<StorePath>) -> io::Result<Self> {
-        let name = format!("{PREFIX}{}{SUFFIX}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = next_name();
         let file = path.dir.create(&name)?;
         Ok(Self { path: Arc::clone(path), name: Name::Temporary(name), file })
     }
@@ -68,13 +68,23 @@ impl Temporary {
         Ok(())
     }
 
-    /// Gives a named file its final name over what has it. Blocking.
+    /// Gives the file its final name over what has it. Blocking.
     pub(super) fn replace(&mut self, name: &str) -> io::Result<()> {
+        if matches!(self.name, Name::None) {
+            // Only a rename replaces, and that needs a name.
+            let own = next_name();
+            self.path.dir.link_file(&self.file, &own)?;
+            self.name = Name::Temporary(own);
+        }
         let Name::Temporary(own) = &self.name else { return Err(io::ErrorKind::NotFound.into()) };
         self.path.dir.rename_over(own, name)?;
         self.name = Name::Final;
         Ok(())
     }
+}
+
+fn next_name() -> String {
+    format!("{PREFIX}{}{SUFFIX}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// File systems without files that have no name say so in several ways.

@@ -11,15 +11,17 @@
 //!
 //! All but the type must be what the name says, else the slot holds another file by now.
 
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use gateway::files::OpenFile;
+use gateway::files::{OpenFile, WriteError};
 use protocol::LogicName;
 use protocol::file_id::TrunkSlot;
 
-use super::{Inner, ReadError};
+use super::{Inner, ReadError, io_failed, read_failed};
 
 const HEADER_LEN: usize = 24;
 
@@ -33,14 +35,47 @@ pub(super) enum Member {
 
 /// Opens the slot that a name describes. Blocking.
 pub(super) fn open(store: &Inner, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
+    let file = store.read_path(name)?.dir.open_read(&container(name, slot))?;
+    member(file, name, slot)
+}
+
+/// Frees the slot that a name describes, which another member deleted; false if it holds another file by now.
+/// Blocking.
+pub(super) fn erase(store: &Inner, name: &LogicName, slot: TrunkSlot) -> Result<bool, WriteError> {
+    let path = store.read_path(name).map_err(read_failed)?;
+    let erasing = |error| io_failed("erasing a slot of a trunk file", error);
+    let file = match path.dir.open_write(&container(name, slot)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        outcome => outcome.map_err(erasing)?,
+    };
+    match file.try_clone().map_err(ReadError::from).and_then(|file| member(file, name, slot)) {
+        Err(ReadError::NotFound) => return Ok(false),
+        outcome => outcome.map_err(read_failed)?,
+    };
+    // The header first: the slot is free as soon as that is gone.
+    let zeros = [0; 16 * 1024];
+    let mut done = 0;
+    while done < u64::from(slot.size) {
+        let left = usize::try_from(u64::from(slot.size) - done).unwrap_or(zeros.len()).min(zeros.len());
+        file.write_all_at(&zeros[..left], u64::from(slot.offset) + done).map_err(erasing)?;
+        done += left as u64;
+    }
+    store.sync_content(&file)?;
+    Ok(true)
+}
+
+/// Name of the trunk file, below `data`.
+fn container(name: &LogicName, slot: TrunkSlot) -> String {
+    format!("{}/{:06}", name.sub_dir().to_path(), slot.file_id)
+}
+
+fn member(file: File, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
     let code = name.code().map_err(|_| ReadError::NotFound)?;
     let tail = name.tail().ok_or(ReadError::NotFound)?;
     let size = code.size.size().and_then(|size| u32::try_from(size).ok()).ok_or(ReadError::NotFound)?;
-    let container = format!("{}/{:06}", name.sub_dir().to_path(), slot.file_id);
-    let file = store.read_path(name)?.dir.open_read(&container)?;
     let mut header = [0; HEADER_LEN];
     match file.read_exact_at(&mut header, slot.offset.into()) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(ReadError::NotFound),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ReadError::NotFound),
         outcome => outcome?,
     }
     let mut expected = [0; HEADER_LEN];

@@ -1,0 +1,196 @@
+//! Whole files: created, or replaced by what their source has now.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gateway::files::WriteError;
+use protocol::LogicName;
+use protocol::file_id::FileKind;
+use rustix::fs::FileType;
+
+use super::super::binlog::Op;
+use super::super::temporary::Temporary;
+use super::super::upload::gone;
+use super::super::{Inner, Store, StorePath, io_failed, trunk};
+use super::{Begun, NO_PATH, Outcome, in_dir, set_time};
+
+/// What a whole file is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IncomingMode {
+    /// Not written if there is a file of this size.
+    Create,
+    /// Written whatever is there.
+    Update,
+}
+
+/// A file that another member sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingFile {
+    /// Its name.
+    pub name: LogicName,
+    /// Time of its record, unix seconds.
+    pub time: i32,
+    /// Bytes of content.
+    pub size: u64,
+    /// Why it is sent.
+    pub mode: IncomingMode,
+}
+
+/// A file on its way. Dropped before its commit, it leaves nothing behind.
+pub struct Receive {
+    store: Store,
+    file: IncomingFile,
+    path: Arc<StorePath>,
+    /// Away while a piece is written.
+    temporary: Option<Temporary>,
+}
+
+impl Store {
+    /// Takes a file whose content is in memory: one job for the store path's threads.
+    pub async fn receive(&self, file: IncomingFile, content: Bytes) -> Result<Outcome, WriteError> {
+        self.0.counters.sync_in_bytes.asked(file.size);
+        let name = file.name.clone();
+        self.take_in(&name, move |inner, path| {
+            if inner.holds(path, &file)? {
+                inner.record_replica(file.time, file.mode.op(), &file.name)?;
+                return Ok(Outcome::Present);
+            }
+            let mut temporary = temporary_for(path, &file.name)?;
+            inner.counters.file_writes.asked(1);
+            temporary.file().write_all(&content).map_err(|error| io_failed("writing a file", error))?;
+            inner.counters.file_writes.done(1);
+            inner.finish_whole(path, &file, &mut temporary)
+        })
+        .await
+    }
+
+    /// Opens a file whose content comes piece by piece.
+    pub async fn begin_receive(&self, file: IncomingFile) -> Result<Begun<Receive>, WriteError> {
+        self.0.counters.sync_in_bytes.asked(file.size);
+        let path = Arc::clone(self.0.path(file.name.store_path()).ok_or(NO_PATH)?);
+        let (inner, own_path) = (Arc::clone(&self.0), Arc::clone(&path));
+        let job = move || {
+            if inner.holds(&own_path, &file)? {
+                inner.record_replica(file.time, file.mode.op(), &file.name)?;
+                return Ok(None);
+            }
+            temporary_for(&own_path, &file.name).map(|temporary| Some((file, temporary)))
+        };
+        Ok(match path.pool.run(job).await.map_err(gone)?? {
+            Some((file, temporary)) => {
+                Begun::Wanted(Receive { store: self.clone(), file, path, temporary: Some(temporary) })
+            }
+            None => Begun::Over(Outcome::Present),
+        })
+    }
+
+    /// Takes note of a file that its source knows to be here.
+    pub async fn receive_known(&self, file: IncomingFile) -> Result<Outcome, WriteError> {
+        let name = file.name.clone();
+        self.take_in(&name, move |inner, _| {
+            inner.record_replica(file.time, file.mode.op(), &file.name)?;
+            Ok(Outcome::Present)
+        })
+        .await
+    }
+}
+
+impl Receive {
+    /// Appends content; the next piece waits until this one is written.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        let Some(temporary) = self.temporary.take() else { return Err(OVER) };
+        let counter = &self.store.0.counters.file_writes;
+        counter.asked(1);
+        let job = move || {
+            temporary.file().write_all(&chunk)?;
+            Ok(temporary)
+        };
+        let written: io::Result<Temporary> = self.path.pool.run(job).await.map_err(gone)?;
+        self.temporary = Some(written.map_err(|error| io_failed("writing a file", error))?);
+        counter.done(1);
+        Ok(())
+    }
+
+    /// Gives the file its name, unless it came on another way meanwhile, and records it.
+    pub async fn commit(mut self) -> Result<Outcome, WriteError> {
+        let Some(mut temporary) = self.temporary.take() else { return Err(OVER) };
+        let Self { store, file, path, .. } = self;
+        let lock = store.0.lock_for(&file.name).await;
+        let (inner, own_path) = (Arc::clone(&store.0), Arc::clone(&path));
+        let job = move || {
+            let outcome = if inner.holds(&own_path, &file)? {
+                inner.record_replica(file.time, file.mode.op(), &file.name).map(|()| Outcome::Present)
+            } else {
+                inner.finish_whole(&own_path, &file, &mut temporary)
+            };
+            drop(lock);
+            outcome
+        };
+        path.pool.run(job).await.map_err(gone)?
+    }
+}
+
+const OVER: WriteError = WriteError::Invalid("the file failed before");
+
+impl IncomingMode {
+    fn op(self) -> Op<&'static str> {
+        match self {
+            Self::Create => Op::Create,
+            Self::Update => Op::Update,
+        }
+    }
+}
+
+impl Inner {
+    /// Whether nothing has to be written: there is a regular file of this size, or a slot of a trunk file. Blocking.
+    fn holds(&self, path: &StorePath, file: &IncomingFile) -> Result<bool, WriteError> {
+        if file.mode == IncomingMode::Update {
+            return Ok(false);
+        }
+        match path.dir.stat(file.name.true_name()) {
+            Ok(stat) => {
+                let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                Ok(is_file && u64::try_from(stat.st_size) == Ok(file.size))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(match file.name.kind() {
+                Ok(FileKind::Trunk(slot)) => {
+                    let member = trunk::open(self, &file.name, slot);
+                    matches!(member, Ok(trunk::Member::File(found)) if found.len == file.size)
+                }
+                _ => false,
+            }),
+            Err(error) => Err(io_failed("looking for a file", error)),
+        }
+    }
+
+    /// Makes a received file visible as a whole, over whatever has its name. Blocking; the caller holds the file's lock.
+    fn finish_whole(
+        &self,
+        path: &StorePath,
+        file: &IncomingFile,
+        temporary: &mut Temporary,
+    ) -> Result<Outcome, WriteError> {
+        set_time(temporary.file(), file.time)?;
+        self.sync_content(temporary.file())?;
+        let name = file.name.true_name();
+        let published = in_dir(path, &file.name, || match file.mode {
+            IncomingMode::Create => match temporary.publish(name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => temporary.replace(name),
+                outcome => outcome,
+            },
+            IncomingMode::Update => temporary.replace(name),
+        });
+        published.map_err(|error| io_failed("naming a file", error))?;
+        self.sync_name(&path.dir, &file.name)?;
+        self.record_replica(file.time, file.mode.op(), &file.name)?;
+        self.counters.sync_in_bytes.done(file.size);
+        Ok(Outcome::Applied)
+    }
+}
+
+/// A file without a name where `name` will be. Blocking.
+fn temporary_for(path: &Arc<StorePath>, name: &LogicName) -> Result<Temporary, WriteError> {
+    let dir = name.sub_dir().to_path();
+    in_dir(path, name, || Temporary::create(path, &dir)).map_err(|error| io_failed("making a file", error))
+}
