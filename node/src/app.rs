@@ -11,15 +11,18 @@ use protocol::config::{AllowHosts, LocalFacts, StorageConf};
 use protocol::daemon::{Chain, DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::http::NodeFiles;
-use crate::link::{self, Link};
+use crate::link::{self, Link, NoGroup};
 use crate::native::{self, Native};
+use crate::peers::Peers;
 use crate::received::Received;
 use crate::store::{Store, StoreError};
+use crate::trackers::Trackers;
 use crate::view::View;
 
 const PID_NAME: &str = "fdfs_storaged.pid";
@@ -40,6 +43,9 @@ pub enum StartError {
     /// A listener.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The group, which the configuration leaves to the trackers.
+    #[error(transparent)]
+    Group(#[from] NoGroup),
     /// The job that opens the store was lost.
     #[error("opening the store failed")]
     Lost,
@@ -83,6 +89,19 @@ impl App {
                 "[access-log] enabled is on, but this version writes no access log of the native service yet"
             );
         }
+        let bind = conf.daemon.listen.inner_bind_addr.first().copied().filter(|_| conf.client_bind);
+        let limits = ClientLimits {
+            connect_timeout: conf.daemon.connect_timeout,
+            network_timeout: conf.daemon.network_timeout,
+            connect_retries: 0,
+            bind,
+            ..ClientLimits::default()
+        };
+        let trackers = Trackers::new(&conf.tracker_servers, &limits);
+        let mut conf = conf;
+        if conf.group_name.is_none() {
+            conf.group_name = Some(link::ask_group(&trackers, conf.daemon.port()).await?);
+        }
         let conf = Arc::new(conf);
         let for_store = Arc::clone(&conf);
         let now = SystemTime::now();
@@ -90,26 +109,28 @@ impl App {
         let store = opened.map_err(|_| StartError::Lost)??;
         let view = View::new();
         let up_time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let bind = conf.daemon.listen.inner_bind_addr.first().copied().filter(|_| conf.client_bind);
+        let received = Received::default();
         let link = Link {
             store: store.clone(),
             view: view.clone(),
             counts: services.iter().map(NativeService::counts).collect(),
-            trackers: conf.tracker_servers.clone(),
+            trackers,
+            peers: Peers::new(),
+            received: received.clone(),
+            // No senders yet.
+            senders: watch::channel(Vec::new()).1,
             facts: link::Facts::of(&conf, store.group(), i64::try_from(up_time).unwrap_or(i64::MAX)),
-            limits: ClientLimits {
-                connect_timeout: conf.daemon.connect_timeout,
-                network_timeout: conf.daemon.network_timeout,
-                connect_retries: 0,
-                bind,
-                ..ClientLimits::default()
-            },
+            limits,
             heart_beat_interval: conf.heart_beat_interval,
             stat_report_interval: conf.stat_report_interval,
+            sync_dir: conf.daemon.base_path.join("data").join("sync"),
+            http_port: conf.http.server_port,
+            ip_before: store.init_flag().last_ip_addr.split(',').next().and_then(|ip| ip.trim().parse().ok()),
             arranging: tokio::sync::Mutex::new(()),
+            own: link::Own::default(),
         };
         Ok(Self {
-            native: Arc::new(Native { store, view, received: Received::default() }),
+            native: Arc::new(Native { store, view, received }),
             link,
             services,
             http,
@@ -148,7 +169,7 @@ impl App {
             tasks.spawn(server.serve(router, stop.clone()));
         }
         let link = Arc::new(self.link);
-        for tracker in link.trackers.clone() {
+        for tracker in link.trackers.servers().cloned() {
             tasks.spawn(link::run(Arc::clone(&link), tracker, stop.clone()));
         }
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));

@@ -11,6 +11,8 @@ mod native;
 mod peers;
 mod received;
 pub mod store;
+#[allow(dead_code)] // senders and recovery ask through it, which land next
+mod trackers;
 mod view;
 
 pub use app::{App, StartError};

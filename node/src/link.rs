@@ -3,45 +3,85 @@
 //! A task asks for its own address and the cluster's parameters, joins, arranges the source of old files, and then beats.
 //! Whatever fails is said once, and tried again after a pause.
 
+mod changelog;
+mod group;
+mod hear;
+mod identity;
+mod join;
+mod leader;
+mod marks;
+mod own;
+mod reports;
 mod session;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::client::{ClientError, ClientLimits};
+use protocol::cluster::SenderReport;
 use protocol::config::params::BadParams;
 use protocol::config::server_address::ServerAddress;
 use protocol::config::{ConfigError, StorageConf};
 use protocol::service::ConnectionCounts;
 use protocol::{GroupName, Status, StorageId};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::peers::Peers;
+use crate::received::Received;
 use crate::store::{Store, StoreError};
+use crate::trackers::Trackers;
 use crate::view::{Standing, View};
+pub(crate) use group::{NoGroup, ask_group};
+use marks::Marks;
+pub(crate) use own::Own;
 use session::Session;
 
 /// First pause after a failure; it doubles up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// While a node pauses, a tracker that came back sends it no clients.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between a session that has to join again and the next.
+const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all tasks of the link share.
 pub(crate) struct Link {
     pub(crate) store: Store,
     pub(crate) view: View,
     pub(crate) counts: Vec<Arc<ConnectionCounts>>,
-    /// Trackers of the configuration.
-    pub(crate) trackers: Vec<ServerAddress>,
+    pub(crate) trackers: Trackers,
+    pub(crate) peers: Peers,
+    pub(crate) received: Received,
+    /// What the senders to the peers do.
+    pub(crate) senders: watch::Receiver<Vec<SenderReport>>,
     pub(crate) facts: Facts,
     pub(crate) limits: ClientLimits,
     pub(crate) heart_beat_interval: Duration,
     pub(crate) stat_report_interval: Duration,
+    /// `<base_path>/data/sync`, where the marks are.
+    pub(crate) sync_dir: PathBuf,
+    /// Port of the HTTP service.
+    pub(crate) http_port: Option<u16>,
+    /// Own address when the node ran last.
+    pub(crate) ip_before: Option<IpAddr>,
     /// Held while the source of old files is arranged, which one tracker does for all.
     pub(crate) arranging: Mutex<()>,
+    pub(crate) own: Own,
+}
+
+impl Link {
+    fn marks(&self, uses_ids: bool) -> Marks {
+        Marks { dir: self.sync_dir.clone(), port: (!uses_ids).then_some(self.facts.port) }
+    }
+
+    /// Where others reach this node by HTTP; empty if they do not.
+    fn http_url(&self, ip: IpAddr) -> String {
+        self.http_port.map(|port| format!("http://{}", SocketAddr::new(ip, port))).unwrap_or_default()
+    }
 }
 
 /// What a join says about this node.
@@ -88,6 +128,15 @@ pub(crate) enum LinkError {
     /// What it says of this node's identity cannot be used.
     #[error("{0}")]
     Identity(String),
+    /// A new member needs a source, and there is none now.
+    #[error("no active member of the group can give this node the group's old files now")]
+    NobodyFeeds,
+    /// It does not know the member that feeds this node.
+    #[error("the tracker does not know member {0} yet, which feeds this node old files")]
+    SourceUnknown(StorageId),
+    /// A new join sets right what the tracker has.
+    #[error("joining again, since {0}")]
+    Again(&'static str),
     /// The node's own state cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,25 +156,50 @@ impl LinkError {
     }
 }
 
+/// What was said about a tracker since it was last joined: each failure once, however they take turns.
+#[derive(Default)]
+struct Said(Vec<String>);
+
+impl Said {
+    const MOST: usize = 16;
+
+    fn is_news(&mut self, text: &str) -> bool {
+        let is_news = !self.0.iter().any(|said| said == text) && self.0.len() < Self::MOST;
+        if is_news {
+            self.0.push(text.to_owned());
+        }
+        is_news
+    }
+}
+
 /// Keeps the link to one tracker until `stop` is cancelled.
 pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: CancellationToken) {
     let name = tracker.primary.to_string();
-    let mut said = String::new();
+    let index = link.trackers.servers().position(|known| *known == tracker).unwrap_or_default();
+    let mut said = Said::default();
     let mut pause = FIRST_PAUSE;
     loop {
         let outcome = tokio::select! {
             // A session that serves ends by itself, with a good-bye.
             biased;
-            outcome = attempt(&link, &tracker, &stop, &mut said, &mut pause) => outcome,
+            outcome = attempt(&link, index, &tracker, &stop, &mut said, &mut pause) => outcome,
             () = stop.cancelled() => return,
         };
         let Err(error) = outcome else { return };
-        let text = explain(&error);
-        if text != said {
-            warn!(tracker = %name, error = %text, "no link to the tracker, trying again");
-            said.clone_from(&text);
+        link.own.lost(index);
+        if matches!(error, LinkError::Again(_)) {
+            info!(tracker = %name, "{error}");
+            pause = AGAIN_PAUSE;
+        } else {
+            if link.trackers.leader() == Some(index) {
+                link.trackers.set_leader(None);
+            }
+            let text = explain(&error);
+            if said.is_news(&text) {
+                warn!(tracker = %name, error = %text, "no link to the tracker, trying again");
+            }
+            link.view.set_standing(&name, Standing::Waiting(format!("tracker {name}: {text}")));
         }
-        link.view.set_standing(&name, Standing::Waiting(format!("tracker {name}: {text}")));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
@@ -137,18 +211,19 @@ pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: Cancellat
 /// One session, from connecting to its end; `Ok` only when told to stop.
 async fn attempt(
     link: &Link,
+    index: usize,
     tracker: &ServerAddress,
     stop: &CancellationToken,
-    said: &mut String,
+    said: &mut Said,
     pause: &mut Duration,
 ) -> Result<(), LinkError> {
     let address = resolve(tracker).await?;
-    let mut session = Session::open(link, &tracker.primary.to_string(), address).await?;
+    let mut session = Session::open(link, index, tracker, address).await?;
     session.join().await?;
     session.beat().await?;
     session.report_disk_usage().await?;
     info!(tracker = %tracker.primary, "joined the tracker");
-    said.clear();
+    *said = Said::default();
     *pause = FIRST_PAUSE;
     session.keep(stop).await
 }
@@ -181,33 +256,14 @@ fn explain(error: &LinkError) -> String {
     text
 }
 
-/// The tracker's text about a caller's addresses: one, or two with a comma.
-fn parse_addresses(text: &[u8]) -> Result<Vec<IpAddr>, LinkError> {
-    let text = String::from_utf8_lossy(text);
-    let addresses: Result<Vec<IpAddr>, _> =
-        text.trim_end_matches('\0').split(',').map(|part| part.trim().parse()).collect();
-    addresses.map_err(|_| LinkError::Identity(format!("the tracker takes this node's address for '{text}'")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_addresses_are_read_as_trackers_write_them() {
-        let check = |text: &str, expected: Option<&[&str]>| {
-            let read = parse_addresses(text.as_bytes()).ok();
-            let read: Option<Vec<String>> = read.map(|ips| ips.iter().map(IpAddr::to_string).collect());
-            assert_eq!(
-                read.as_deref(),
-                expected.map(|ips| ips.iter().map(|ip| (*ip).to_owned()).collect::<Vec<_>>()).as_deref()
-            );
-        };
-        check("127.0.1.1", Some(&["127.0.1.1"]));
-        check("10.0.0.1,1.2.3.4", Some(&["10.0.0.1", "1.2.3.4"]));
-        check("::1", Some(&["::1"]));
-        check("127.0.1.1\0\0", Some(&["127.0.1.1"]));
-        check("", None);
-        check("nonsense", None);
+/// Runs a change of the node's state files off the async threads.
+async fn blocking(
+    store: &Store,
+    change: impl FnOnce(&Store) -> Result<(), StoreError> + Send + 'static,
+) -> Result<(), LinkError> {
+    let store = store.clone();
+    match tokio::task::spawn_blocking(move || change(&store)).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(LinkError::Identity("writing the node's state failed".to_owned())),
     }
 }

@@ -35,13 +35,11 @@ impl Received {
     }
 
     /// Every source that was heard, by id.
-    #[allow(dead_code)] // the link reports it, which lands next
     pub(crate) fn report(&self) -> Vec<(StorageId, i32)> {
         self.times().iter().map(|(id, time)| (*id, *time)).collect()
     }
 
     /// Another number whenever a report differs from the last one.
-    #[allow(dead_code)] // the link asks before it reports
     pub(crate) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }

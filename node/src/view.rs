@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use protocol::config::StorageIds;
 use protocol::config::params::ClusterParams;
 use protocol::file_id::Source;
-use protocol::{AddressWidth, FileId};
+use protocol::{AddressWidth, FileId, StorageId};
 
 /// Whether this node serves, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ struct Known {
     ids: Option<StorageIds>,
     /// As each tracker has it, by the tracker's name.
     standings: BTreeMap<String, Standing>,
+    /// Members that speak HTTP, by id.
+    http_urls: BTreeMap<StorageId, String>,
 }
 
 /// The node's view of its cluster. Clones share it.
@@ -33,7 +35,12 @@ impl View {
     /// Before any tracker answered.
     pub(crate) fn new() -> Self {
         let params = ClusterParams { response_ip_addr_size: AddressWidth::V4, ..ClusterParams::default() };
-        Self(Arc::new(RwLock::new(Known { params, ids: None, standings: BTreeMap::new() })))
+        Self(Arc::new(RwLock::new(Known {
+            params,
+            ids: None,
+            standings: BTreeMap::new(),
+            http_urls: BTreeMap::new(),
+        })))
     }
 
     fn read<T>(&self, part: impl FnOnce(&Known) -> T) -> T {
@@ -61,6 +68,19 @@ impl View {
     pub(crate) fn set_standing(&self, tracker: &str, standing: Standing) -> bool {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.standings.insert(tracker.to_owned(), standing.clone()) != Some(standing)
+    }
+
+    /// Takes where members are reached by HTTP, as they told a tracker; a member without HTTP has no URL.
+    pub(crate) fn learn_http_urls(&self, urls: impl Iterator<Item = (StorageId, String)>) {
+        let urls: BTreeMap<_, _> = urls.filter(|(_, url)| !url.is_empty()).collect();
+        // One tracker may not have heard of all yet.
+        self.0.write().unwrap_or_else(PoisonError::into_inner).http_urls.extend(urls);
+    }
+
+    /// Where a member is reached by HTTP, if it is one of fdfs and said so.
+    #[allow(dead_code)] // reads of files that are elsewhere ask for it
+    pub(crate) fn http_url(&self, id: &StorageId) -> Option<String> {
+        self.read(|known| known.http_urls.get(id).cloned())
     }
 
     /// Width of address fields in answers.

@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::StorageStatus;
 use crate::address::{decode_address, put_address};
-use crate::wire::{DecodeError, Reader};
+use crate::wire::{DecodeError, Reader, Response};
 use crate::{AddressWidth, StorageId};
 
 /// Bytes of a brief.
@@ -62,5 +62,19 @@ impl Brief {
             briefs.push(Self::decode(reader)?);
         }
         Ok(briefs)
+    }
+}
+
+/// The answer to a question about one storage (71).
+impl Response for Brief {
+    fn encode_body(&self, out: &mut BytesMut) {
+        self.encode(out);
+    }
+
+    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let brief = Self::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(brief)
     }
 }
