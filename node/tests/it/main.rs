@@ -8,5 +8,6 @@ mod life;
 mod link;
 mod membership;
 mod operations;
+mod replica;
 mod running;
 mod wire;
