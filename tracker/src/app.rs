@@ -1,7 +1,6 @@
 //! Starting and stopping a tracker: its directory, its listeners, its timers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,15 +9,15 @@ use gateway::server::{HttpLimits, HttpServer};
 use protocol::AddressWidth;
 use protocol::config::params::IdType;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
-use protocol::daemon::{Chain, DataLock, ListenError, LockError};
+use protocol::daemon::{DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::info;
 
-use crate::files::{self, FileError, Snapshot};
+use crate::files::{self, FileError};
+use crate::saver::Saver;
 use crate::state::{Cluster, IdTrust, NameSource, Rules, TrunkMode};
 use crate::{http, native};
 
@@ -47,6 +46,8 @@ pub enum StartError {
 /// What connections, timers and REST share.
 pub(crate) struct Shared {
     state: Mutex<Cluster>,
+    /// Writes the state's files.
+    pub(crate) saver: Saver,
     parameters: String,
     /// HTTP port of storages, which the native protocol does not carry.
     pub(crate) storage_http_port: u16,
@@ -56,9 +57,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The state, and what the configuration says besides.
-    pub(crate) fn new(cluster: Cluster, parameters: String, storage_http_port: u16) -> Self {
+    pub(crate) fn new(cluster: Cluster, saver: Saver, parameters: String, storage_http_port: u16) -> Self {
         Self {
             state: Mutex::new(cluster),
+            saver,
             parameters,
             storage_http_port,
             connections: AtomicU64::new(0),
@@ -108,7 +110,6 @@ pub struct App {
     shared: Arc<Shared>,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
-    data: PathBuf,
     allow_hosts: AllowHosts,
     check_interval: Duration,
     _lock: DataLock,
@@ -158,17 +159,10 @@ impl App {
             let bound = HttpServer::bind(address, http_limits).await;
             http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
         }
-        let shared = Arc::new(Shared::new(cluster, params.serialize(), conf.storage_http_port));
+        let shared =
+            Arc::new(Shared::new(cluster, Saver::new(data), params.serialize(), conf.storage_http_port));
         let check_interval = conf.check_active_interval;
-        Ok(Self {
-            shared,
-            services,
-            http,
-            data,
-            allow_hosts: conf.daemon.allow_hosts,
-            check_interval,
-            _lock: lock,
-        })
+        Ok(Self { shared, services, http, allow_hosts: conf.daemon.allow_hosts, check_interval, _lock: lock })
     }
 
     /// The first native address.
@@ -198,13 +192,10 @@ impl App {
             tasks.spawn(server.serve(http::router(Arc::clone(&self.shared)), stop.clone()));
         }
         tasks.spawn(check_alive(Arc::clone(&self.shared), self.check_interval, stop.clone()));
-        tasks.spawn(save_changes(Arc::clone(&self.shared), self.data.clone(), stop.clone()));
+        tasks.spawn(save_changes(Arc::clone(&self.shared), stop.clone()));
         tasks.close();
         tasks.wait().await;
-        let snapshot = Snapshot::of(&self.shared.state());
-        if let Err(error) = files::save(&self.data, &snapshot) {
-            error!(error = %Chain(&error), "state is not saved");
-        }
+        self.shared.saver.finish(&self.shared).await;
         info!("tracker has stopped");
     }
 }
@@ -222,33 +213,8 @@ async fn check_alive(shared: Arc<Shared>, interval: Duration, stop: Cancellation
     }
 }
 
-/// Saves changes, at most once a second, without making anybody wait.
-async fn save_changes(shared: Arc<Shared>, data: PathBuf, stop: CancellationToken) {
-    let mut timer = tokio::time::interval(Duration::from_secs(1));
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = timer.tick() => {}
-        }
-        let snapshot = {
-            let mut state = shared.state();
-            if !state.is_dirty() {
-                continue;
-            }
-            state.snapshot_taken();
-            Snapshot::of(&state)
-        };
-        let directory = data.clone();
-        match tokio::task::spawn_blocking(move || files::save(&directory, &snapshot)).await {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => {
-                error!(%error, cause = %error.source, "state is not saved, will be tried again")
-            }
-            Err(error) => error!(%error, "saving failed, will be tried again"),
-        }
-        shared.state().snapshot_failed();
-    }
+async fn save_changes(shared: Arc<Shared>, stop: CancellationToken) {
+    shared.saver.run(&shared, &stop).await;
 }
 
 fn seconds(duration: Duration) -> i64 {

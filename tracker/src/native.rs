@@ -32,6 +32,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, counts: Arc<ConnectionCounts>, mu
     shared.state().disconnected(&session);
 }
 
+/// What a storage or an operator acts on once it is answered, so that it may have to be saved first.
+fn may_change_members(command: Command) -> bool {
+    matches!(command, Command(59..=89) | Command::DELETE_STORAGE | Command::DELETE_GROUP)
+}
+
 async fn requests(
     shared: &Shared,
     counts: &ConnectionCounts,
@@ -54,6 +59,9 @@ async fn requests(
                 status
             }
         };
+        if may_change_members(header.command) {
+            shared.saver.before_answer(shared).await;
+        }
         let body_len = (out.len() - start - HEADER_LEN) as u64;
         let head = Header { body_len, command: Command::RESPONSE, status }.to_bytes();
         if let Some(place) = out.get_mut(start..start + HEADER_LEN) {

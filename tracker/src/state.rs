@@ -4,6 +4,7 @@
 //! disk sets [`Cluster::is_dirty`]; the caller saves.
 
 mod admin;
+mod fill;
 mod group;
 mod join;
 mod member;
@@ -101,6 +102,7 @@ pub struct Cluster {
 enum Dirty {
     Clean,
     Changed,
+    Urgent,
 }
 
 impl Cluster {
@@ -113,8 +115,12 @@ impl Cluster {
     pub fn restore(rules: Rules, mut groups: Vec<Group>, changelog: Vec<u8>) -> Self {
         groups.sort_by_key(|group| group.name);
         let mut cluster = Self { rules, groups, current_group: 0, changelog, dirty: Dirty::Clean };
-        for group in &mut cluster.groups {
-            group.recount_space();
+        for at in 0..cluster.groups.len() {
+            let moves = cluster.groups.get(at).map(|group| cluster.moves_of(group.name)).unwrap_or_default();
+            if let Some(group) = cluster.groups.get_mut(at) {
+                group.moves = moves;
+                group.recount_space();
+            }
         }
         cluster
     }
@@ -147,13 +153,26 @@ impl Cluster {
         self.group_mut(group)?.member_mut(id).ok_or(Status::ENOENT)
     }
 
+    /// Something is to be saved soon.
     fn changed(&mut self) {
-        self.dirty = Dirty::Changed;
+        if self.dirty == Dirty::Clean {
+            self.dirty = Dirty::Changed;
+        }
+    }
+
+    /// Something is to be saved before whoever changed it is answered.
+    fn changed_for_good(&mut self) {
+        self.dirty = Dirty::Urgent;
     }
 
     /// Whether something has to be saved.
     pub fn is_dirty(&self) -> bool {
-        self.dirty == Dirty::Changed
+        self.dirty != Dirty::Clean
+    }
+
+    /// Whether that has to be before an answer: a storage will act on it and say it only once.
+    pub fn is_urgent(&self) -> bool {
+        self.dirty == Dirty::Urgent
     }
 
     /// The caller has taken a snapshot to save.
@@ -173,7 +192,7 @@ impl Cluster {
 
     fn log_change(&mut self, line: &str) {
         self.changelog.extend_from_slice(line.as_bytes());
-        self.changed();
+        self.changed_for_good();
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::saver::Saver;
 use crate::state::{IdTrust, NameSource, Rules, TrunkMode};
 
 /// A file of 10.0.0.1, old enough to be everywhere.
@@ -48,7 +49,8 @@ fn shared_with_room(members: &[&str], free_mb: i64) -> Arc<Shared> {
         group.insert(member);
     }
     let groups = if members.is_empty() { Vec::new() } else { vec![group] };
-    Arc::new(Shared::new(Cluster::restore(rules, groups, Vec::new()), String::new(), 8888))
+    let saver = Saver::new(std::path::PathBuf::new());
+    Arc::new(Shared::new(Cluster::restore(rules, groups, Vec::new()), saver, String::new(), 8888))
 }
 
 /// Status, headers and body of an answer.

@@ -145,7 +145,7 @@ fn of_storage(
         Command::SYNC_NOTIFY => {
             joined(session)?;
             let SyncNotify(told) = decode(body)?;
-            state.sync_notify(session, &told)?;
+            state.sync_notify(session, &told, now)?;
         }
         Command::SYNC_DEST_QUERY => {
             joined(session)?;
@@ -154,7 +154,7 @@ fn of_storage(
         }
         Command::SYNC_SRC_REQ => {
             let SyncSourceRequest { group, destination } = decode(body)?;
-            SyncSourceAnswer(state.sync_source(group, &destination)?).encode_body(out);
+            SyncSourceAnswer(state.sync_source(group, &destination, now)?).encode_body(out);
         }
         Command::REPLICA_CHG => {
             joined(session)?;
@@ -162,7 +162,7 @@ fn of_storage(
         }
         Command::REPORT_STATUS => {
             let ReportStatus { group, storage } = decode(body)?;
-            state.report_status(group, &storage)?;
+            state.report_status(group, &storage, session.peer.ip())?;
         }
         Command::CHANGE_STATUS => {
             joined(session)?;

@@ -22,18 +22,13 @@ impl Cluster {
             _ => {}
         }
         member.stats = StorageStats::default();
-        member.source = None;
-        member.synced_from.clear();
+        member.forget_content();
+        member.refusals = 0;
         group.set_status(id, StorageStatus::DELETED);
-        for other in &mut group.members {
-            if other.source == Some(*id) {
-                other.source = None;
-                other.sync_until = 0;
-            }
-            other.synced_from.remove(id);
-        }
+        group.forget_source(id);
         info!(group = %group_name, storage = %id, "storage deleted");
         self.log_change(&format!("{now} {group_name} {id} {} \n", StorageStatus::DELETED.0));
+        self.replace_lost_sources(now);
         Ok(())
     }
 
@@ -85,6 +80,10 @@ impl Cluster {
         moved.ip = new;
         group.insert(moved);
         group.set_status(&old_id, StorageStatus::IP_CHANGED);
+        group.moves.push((old_id, new_id));
+        if group.trunk_server == Some(old_id) {
+            group.trunk_server = Some(new_id);
+        }
         for member in &mut group.members {
             if member.source == Some(old_id) {
                 member.source = Some(new_id);

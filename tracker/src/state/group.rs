@@ -1,6 +1,7 @@
 //! A group: members that hold the same files.
 
 use protocol::cluster::StorageStatus;
+use protocol::file_id::Source;
 use protocol::{GroupName, StorageId};
 
 use super::Member;
@@ -34,6 +35,8 @@ pub struct Group {
     pub free_mb: i64,
     /// Grows with every change that members have to hear of.
     pub changes: u64,
+    /// Storages that went from one address, and id, to another.
+    pub moves: Vec<(StorageId, StorageId)>,
     /// Turn of the next upload.
     pub write_turn: usize,
     /// Turn of the next download.
@@ -66,6 +69,7 @@ impl Group {
             total_mb: 0,
             free_mb: 0,
             changes: 1,
+            moves: Vec::new(),
             write_turn: 0,
             read_turn: 0,
         }
@@ -101,6 +105,19 @@ impl Group {
     /// Members that serve downloads, by id.
     pub fn readable(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.is_readable())
+    }
+
+    /// The member that made names with `source`, also if it had another address then.
+    pub fn maker(&self, source: Source) -> Option<&Member> {
+        let is_maker =
+            |member: &&Member| member.is_source(source) && member.status != StorageStatus::IP_CHANGED;
+        self.members.iter().find(is_maker).or_else(|| {
+            let Source::Ip(ip) = source else { return None };
+            let old = StorageId::parse(&ip.to_string()).ok()?;
+            // Every move is followed once, in the order in which they were made.
+            let new = self.moves.iter().fold(old, |at, (from, to)| if *from == at { *to } else { at });
+            self.member(&new).filter(|member| member.id != old)
+        })
     }
 
     /// The port as the protocol writes it: -1 for different ones.

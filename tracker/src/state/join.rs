@@ -1,8 +1,8 @@
-//! How a storage becomes a member: JOIN, the source of its old files, and losing it again.
+//! How a storage becomes a member: JOIN, and losing it again.
 
 use std::net::IpAddr;
 
-use protocol::cluster::{Join, JoinAnswer, StorageStatus, SyncSource};
+use protocol::cluster::{Join, JoinAnswer, StorageStatus};
 use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
@@ -12,7 +12,7 @@ use super::{Cluster, Group, IdTrust, Member, NameSource, Refusal, Session};
 
 /// Limits of the protocol.
 const MAX_GROUPS: usize = 512;
-const MAX_MEMBERS: usize = 32;
+pub(super) const MAX_MEMBERS: usize = 32;
 
 impl Cluster {
     /// A storage joins on this connection. A refused join leaves no group behind.
@@ -55,8 +55,8 @@ impl Cluster {
         settle_counts(group, &id, join)?;
         if let Some(member) = newcomer {
             group.insert(member);
-        } else if group.member(&id).is_some_and(Member::is_gone) {
-            group.set_status(&id, StorageStatus::INIT);
+        } else {
+            settle_return(group, &id, join);
         }
 
         let changelog_end = self.changelog.len();
@@ -85,10 +85,16 @@ impl Cluster {
         if member.status != before {
             group.changes += 1;
         }
+        let starts_over = group.member(&id).is_some_and(|member| member.status == StorageStatus::INIT);
         session.joined = Some((join.group, id));
         session.told_changes = 0;
+        session.told_members = None;
         session.told_leader = Told::No;
-        self.changed();
+        if starts_over {
+            self.changed_for_good()
+        } else {
+            self.changed()
+        }
         info!(group = %join.group, storage = %id, status = %answer.status, "storage joined");
         Ok(answer)
     }
@@ -131,91 +137,6 @@ impl Cluster {
         }
     }
 
-    /// A new storage asks who feeds it old files.
-    pub fn sync_dest_request(&mut self, session: &Session, now: i64) -> Result<Option<SyncSource>, Refusal> {
-        let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
-        let group = self.group_mut(group_name)?;
-        let others = group.members.iter().filter(|member| member.id != id && member.is_settled()).count();
-        let source = group.writable().find(|member| member.id != id).map(|member| member.id);
-        let answer = match source {
-            _ if others == 0 => {
-                group.set_status(&id, StorageStatus::ONLINE);
-                None
-            }
-            None => return Err(Status::ENOENT),
-            Some(source) => {
-                let member = group.member_mut(&id).ok_or(Status::ENOENT)?;
-                member.source = Some(source);
-                member.sync_until = now;
-                group.set_status(&id, StorageStatus::WAIT_SYNC);
-                info!(group = %group_name, storage = %id, %source, "old files will be copied");
-                Some(SyncSource { source: Some(source), until: now })
-            }
-        };
-        self.changed();
-        Ok(answer)
-    }
-
-    /// A storage tells who feeds it old files.
-    pub fn sync_notify(&mut self, session: &Session, told: &SyncSource) -> Result<(), Refusal> {
-        let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
-        let group = self.group_mut(group_name)?;
-        let status = group.member(&id).ok_or(Status::ENOENT)?.status;
-        let changed = match told.source {
-            None if status <= StorageStatus::SYNCING => {
-                group.set_status(&id, StorageStatus::ONLINE).is_some()
-            }
-            None => false,
-            Some(source) => {
-                if group.member(&source).is_none_or(Member::is_gone) {
-                    return Err(Status::ENOENT);
-                }
-                let member = group.member_mut(&id).ok_or(Status::ENOENT)?;
-                if member.source.is_none() {
-                    member.source = Some(source);
-                    member.sync_until = told.until;
-                }
-                if status == StorageStatus::INIT {
-                    group.set_status(&id, StorageStatus::WAIT_SYNC);
-                }
-                true
-            }
-        };
-        if changed {
-            self.changed();
-        }
-        Ok(())
-    }
-
-    /// Who feeds this member old files, if that storage can.
-    pub fn sync_source(&mut self, group: GroupName, id: &StorageId) -> Result<Option<SyncSource>, Refusal> {
-        let group = self.group_mut(group)?;
-        let member = group.member(id).ok_or(Status::ENOENT)?;
-        if member.is_gone() || member.status == StorageStatus::INIT {
-            return Err(Status::ENOENT);
-        }
-        let Some(source) = member.source else { return Ok(None) };
-        let can_feed = group
-            .member(&source)
-            .is_some_and(|source| source.is_settled() || source.status == StorageStatus::RECOVERY);
-        if can_feed {
-            return Ok(Some(SyncSource { source: Some(source), until: member.sync_until }));
-        }
-        if let Some(member) = group.member_mut(id) {
-            member.source = None;
-            member.sync_until = 0;
-        }
-        self.changed();
-        Ok(None)
-    }
-
-    /// Who feeds the storage of this connection, as recorded.
-    pub fn sync_dest_query(&self, session: &Session) -> Result<Option<SyncSource>, Refusal> {
-        let (group, id) = session.joined.ok_or(Status::EACCES)?;
-        let member = self.group(group).and_then(|group| group.member(&id)).ok_or(Status::ENOENT)?;
-        Ok(member.source.map(|source| SyncSource { source: Some(source), until: member.sync_until }))
-    }
-
     /// A connection ended: its storage is offline, unless it joined again on another one.
     pub fn disconnected(&mut self, session: &Session) {
         let Some((group_name, id)) = session.joined else { return };
@@ -249,15 +170,23 @@ impl Cluster {
         if changed {
             self.changed();
         }
+        self.replace_lost_sources(now);
     }
 }
 
 /// The record of a storage that the group does not know; one that the group has deleted is told so.
 fn newcomer(group: &Group, id: StorageId, peer: IpAddr, join: &Join) -> Result<Member, Refusal> {
     let reported = join.status.unwrap_or(StorageStatus::INIT);
-    let is_stale = join.is_new == 0
-        && (join.status.is_none()
-            || [StorageStatus::DELETED, StorageStatus::IP_CHANGED, StorageStatus::NONE].contains(&reported));
+    let can_join = [
+        StorageStatus::INIT,
+        StorageStatus::WAIT_SYNC,
+        StorageStatus::SYNCING,
+        StorageStatus::OFFLINE,
+        StorageStatus::ONLINE,
+        StorageStatus::ACTIVE,
+        StorageStatus::RECOVERY,
+    ];
+    let is_stale = join.is_new == 0 && (join.status.is_none() || !can_join.contains(&reported));
     if is_stale {
         return Err(Status::EFAULT);
     }
@@ -269,6 +198,25 @@ fn newcomer(group: &Group, id: StorageId, peer: IpAddr, join: &Join) -> Result<M
         member.status = if reported == StorageStatus::ACTIVE { StorageStatus::ONLINE } else { reported };
     }
     Ok(member)
+}
+
+/// A storage that the group knows comes back. One that was deleted starts over. So does one on an empty disk; the
+/// reference counts it as ONLINE until it asks for a source, so that another tracker, which it does not ask, lets it
+/// serve without a file, and members that see it ONLINE never fill it (native-cluster.md 2.7).
+fn settle_return(group: &mut Group, id: &StorageId, join: &Join) {
+    let Some(member) = group.member_mut(id) else { return };
+    if member.is_gone() {
+        member.forget_content();
+    } else if join.is_new != 0 {
+        if member.status != StorageStatus::INIT {
+            info!(group = %join.group, storage = %id, "comes back on an empty disk");
+        }
+        member.forget_content();
+    } else {
+        return;
+    }
+    member.status = StorageStatus::INIT;
+    group.changes += 1;
 }
 
 fn settle_port(group: &mut Group, id: &StorageId, join: &Join, mixed_allowed: bool) -> Result<(), Refusal> {

@@ -60,6 +60,10 @@ pub struct Member {
     pub synced_from: BTreeMap<StorageId, i32>,
     /// Number of the connection that it joined on.
     pub connection: Option<u64>,
+    /// Grows whenever it begins to be filled anew, and so lacks what peers held it for having.
+    pub fills: u64,
+    /// How often it was told to copy all files after it was deleted, and did not.
+    pub refusals: u8,
 }
 
 impl Member {
@@ -90,6 +94,8 @@ impl Member {
             last_synced: 0,
             synced_from: BTreeMap::new(),
             connection: None,
+            fills: 0,
+            refusals: 0,
         }
     }
 
@@ -106,6 +112,33 @@ impl Member {
     /// Whether it is a tombstone.
     pub fn is_gone(&self) -> bool {
         matches!(self.status, StorageStatus::DELETED | StorageStatus::IP_CHANGED)
+    }
+
+    /// Whether it waits for old files or receives them.
+    pub fn is_filling(&self) -> bool {
+        matches!(self.status, StorageStatus::WAIT_SYNC | StorageStatus::SYNCING)
+    }
+
+    /// Time of the newest record that it surely has of another member's, 0 if there is none.
+    pub fn has_from(&self, other: &StorageId) -> i64 {
+        self.synced_from.get(other).copied().unwrap_or(0).into()
+    }
+
+    /// It begins to be filled: nothing that was known of its content holds.
+    pub fn begin_fill(&mut self) {
+        self.fills += 1;
+        self.refusals = 0;
+        self.synced_from.clear();
+        self.last_synced = 0;
+    }
+
+    /// Its disk is empty or out of date, and nobody feeds it yet.
+    pub fn forget_content(&mut self) {
+        let refusals = self.refusals;
+        self.begin_fill();
+        self.refusals = refusals;
+        self.source = None;
+        self.sync_until = 0;
     }
 
     /// Whether it is or was in service: what the source of a new member must be.

@@ -8,8 +8,9 @@ use protocol::config::tracker_conf::StoreServer;
 use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
+use super::join::MAX_MEMBERS;
 use super::session::Told;
-use super::{Cluster, Member, Refusal, Session};
+use super::{Cluster, Group, Member, Refusal, Session};
 
 impl Cluster {
     /// A heart beat.
@@ -72,8 +73,10 @@ impl Cluster {
             .map(|(_, timestamp)| i64::from(*timestamp))
             .collect();
         let member = group.member_mut(&id).ok_or(Status::ENOENT)?;
-        for (source, timestamp) in received.iter().filter(|(source, _)| *source != id) {
-            member.synced_from.insert(*source, *timestamp);
+        // Storages count anew from 0 at each start, but what they had they still have.
+        for (source, timestamp) in received.iter().filter(|(source, time)| *source != id && *time > 0) {
+            let newest = member.synced_from.entry(*source).or_default();
+            *newest = (*newest).max(*timestamp);
         }
         if takes_minimum {
             if let Some(least) = counted.iter().min() {
@@ -111,43 +114,44 @@ impl Cluster {
             news.leader = Some(leader_brief(session.peer.local.ip(), session.peer.local.port()));
         }
         if session.told_changes != group.changes {
-            session.told_changes = group.changes;
-            let peer = session.peer.ip();
-            news.members = Some(group.members.iter().map(|member| member.brief_for(peer)).collect());
+            news.members = Some(session.list(group));
         }
         news
     }
 
     /// A storage tells the status of another, or its own, command 76.
-    pub fn report_status(&mut self, group_name: GroupName, told: &Brief) -> Result<(), Refusal> {
-        let group = self.group_mut(group_name)?;
+    pub fn report_status(
+        &mut self,
+        group_name: GroupName,
+        told: &Brief,
+        from: IpAddr,
+    ) -> Result<(), Refusal> {
+        let with_ids = self.rules.ids.as_ref();
+        let is_listed = |id: &StorageId| with_ids.is_none_or(|ids| ids.by_id(id).is_some());
         let Some(id) = told.id else { return Err(Status::EINVAL) };
-        if told.status == StorageStatus::NONE {
+        let may_insert = is_listed(&id);
+        let group = self.group_mut(group_name)?;
+        let Some(member) = group.member(&id) else {
+            if may_insert && group.insert_told(&id, told) {
+                info!(group = %group_name, storage = %id, status = %told.status, "storage made known by a storage");
+                self.changed_for_good();
+            }
             return Ok(());
-        }
-        let is_tombstone = [StorageStatus::DELETED, StorageStatus::IP_CHANGED].contains(&told.status);
-        match group.member(&id).map(|member| member.status) {
-            None => {
-                let known_elsewhere = [StorageStatus::ACTIVE, StorageStatus::ONLINE].contains(&told.status);
-                if !is_tombstone
-                    && !known_elsewhere
-                    && let Some(ip) = told.ip
-                {
-                    let mut member = Member::new(id, ip, told.port);
-                    member.status = told.status;
-                    group.insert(member);
-                }
+        };
+        let Some(status) = group.merged(member, told.status, from) else { return Ok(()) };
+        let fills = member.is_filling();
+        group.set_status(&id, status);
+        match status {
+            StorageStatus::SYNCING => info!(group = %group_name, storage = %id, "old files are being copied"),
+            StorageStatus::OFFLINE if fills => {
+                info!(group = %group_name, storage = %id, "old files are copied")
             }
-            Some(
-                StorageStatus::INIT | StorageStatus::ONLINE | StorageStatus::ACTIVE | StorageStatus::RECOVERY,
-            ) => {}
-            Some(status) if told.status > status || is_tombstone => {
-                group.set_status(&id, told.status);
-                info!(group = %group_name, storage = %id, status = %told.status, "status told by a storage");
-            }
-            Some(_) => {}
+            _ => info!(group = %group_name, storage = %id, %status, "status told by a storage"),
         }
-        self.changed();
+        if group.member(&id).is_some_and(Member::is_gone) {
+            group.forget_source(&id);
+        }
+        self.changed_for_good();
         Ok(())
     }
 
@@ -158,11 +162,23 @@ impl Cluster {
         let member = group.member(&id).ok_or(Status::ENOENT)?;
         let serving =
             |status| [StorageStatus::OFFLINE, StorageStatus::ONLINE, StorageStatus::ACTIVE].contains(&status);
-        if status == member.status || (serving(status) && serving(member.status)) {
+        let (before, status) = (member.status, if serving(status) { StorageStatus::OFFLINE } else { status });
+        // What was deleted here comes back by joining only; the sender joins again right after this.
+        if status == before || (serving(status) && serving(before)) || member.is_gone() {
             return Ok(());
         }
-        group.set_status(&id, if serving(status) { StorageStatus::OFFLINE } else { status });
-        self.changed();
+        if status > StorageStatus::OFFLINE {
+            return Err(Status::EINVAL);
+        }
+        if let (true, Some(member)) = (status < StorageStatus::IP_CHANGED, group.member_mut(&id)) {
+            member.begin_fill();
+        }
+        group.set_status(&id, status);
+        if group.member(&id).is_some_and(Member::is_gone) {
+            group.forget_source(&id);
+        }
+        info!(group = %group_name, storage = %id, %before, %status, "status set as the leading tracker has it");
+        self.changed_for_good();
         Ok(())
     }
 
@@ -192,6 +208,53 @@ impl Cluster {
                 && (self.rules.ids.is_none() || member.port == port)
         };
         group.members.iter().find(is_it).map(|member| member.brief_for(member.ip)).ok_or(Status::ENOENT)
+    }
+}
+
+impl Group {
+    /// What a told status makes of a member's (native-cluster.md 2.5), if anything.
+    ///
+    /// Two rules more keep a member without its old files from service. One that is being filled may repair a disk
+    /// meanwhile, but that does not fill it. And whether it is filled only its source can tell, not it itself.
+    fn merged(&self, member: &Member, told: StorageStatus, from: IpAddr) -> Option<StorageStatus> {
+        use StorageStatus as S;
+        let has_address = |member: &Member| [Some(member.ip), member.alternate_ip].contains(&Some(from));
+        let by_itself = has_address(member)
+            && member
+                .source
+                .and_then(|source| self.member(&source))
+                .is_none_or(|source| !has_address(source));
+        match (member.status, told) {
+            (S::INIT | S::ONLINE | S::ACTIVE | S::RECOVERY, _) => None,
+            (before, S::DELETED | S::IP_CHANGED) => (before != told).then_some(told),
+            (S::DELETED | S::IP_CHANGED, _) => None,
+            (S::WAIT_SYNC, S::SYNCING) => (!by_itself).then_some(told),
+            (S::WAIT_SYNC | S::SYNCING, S::OFFLINE | S::ONLINE | S::ACTIVE) => {
+                (!by_itself).then_some(S::OFFLINE)
+            }
+            (S::OFFLINE, S::RECOVERY) => Some(told),
+            _ => None,
+        }
+    }
+
+    /// Makes a member known that only a storage has told of; gives whether that is new.
+    fn insert_told(&mut self, id: &StorageId, told: &Brief) -> bool {
+        let statuses = [
+            StorageStatus::INIT,
+            StorageStatus::WAIT_SYNC,
+            StorageStatus::SYNCING,
+            StorageStatus::OFFLINE,
+            StorageStatus::RECOVERY,
+        ];
+        let (Some(ip), true) = (told.ip, statuses.contains(&told.status)) else { return false };
+        if self.members.len() >= MAX_MEMBERS {
+            return false;
+        }
+        let port = if told.port == 0 { self.port.unwrap_or(0) } else { told.port };
+        let mut member = Member::new(*id, ip, port);
+        member.status = told.status;
+        self.insert(member);
+        true
     }
 }
 

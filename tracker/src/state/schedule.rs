@@ -50,6 +50,10 @@ impl NameFacts {
             None => Self { source: None, timestamp: 0, is_normal: true },
         }
     }
+
+    fn maker<'a>(&self, group: &'a Group) -> Option<&'a Member> {
+        group.maker(self.source?)
+    }
 }
 
 fn server(member: &Member, client: IpAddr) -> Server {
@@ -96,10 +100,9 @@ impl Cluster {
         if count == 0 {
             return Err(Status::ENOENT);
         }
+        let source = facts.maker(group);
         if !facts.is_normal || self.rules.download_server == DownloadServer::Source {
-            let source =
-                group.readable().find(|member| facts.source.is_some_and(|source| member.is_source(source)));
-            if let Some(source) = source {
+            if let Some(source) = source.filter(|source| source.is_readable()) {
                 return Ok(server(source, client));
             }
         }
@@ -107,7 +110,7 @@ impl Cluster {
             let turn = group.read_turn % count;
             let cyclic = group.readable().chain(group.readable()).enumerate().skip(turn).take(count);
             let found = cyclic
-                .filter(|(_, member)| self.is_eligible(member, &facts, now))
+                .filter(|(_, member)| self.is_eligible(member, source, &facts, now))
                 .map(|(at, member)| (at, server(member, client)))
                 .next();
             if let Some((turn, server)) = found {
@@ -117,7 +120,7 @@ impl Cluster {
                 return Ok(server);
             }
         }
-        self.fallback(at, client)
+        self.likeliest(group, &facts).map(|member| server(member, client)).ok_or(Status::ENOENT)
     }
 
     /// All places to read a file.
@@ -134,15 +137,20 @@ impl Cluster {
         if group.readable().next().is_none() {
             return Err(Status::ENOENT);
         }
+        let source = facts.maker(group);
         let serves = |member: &&Member| {
             if facts.is_normal {
-                self.is_eligible(member, &facts, now)
+                self.is_eligible(member, source, &facts, now)
             } else {
-                facts.source.is_some_and(|source| member.is_source(source))
+                source.is_some_and(|source| source.id == member.id)
             }
         };
-        let servers: Vec<_> = group.readable().filter(serves).map(|member| server(member, client)).collect();
-        if servers.is_empty() { Ok(vec![self.fallback(at, client)?]) } else { Ok(servers) }
+        let mut servers: Vec<_> =
+            group.readable().filter(serves).map(|member| server(member, client)).collect();
+        if servers.is_empty() {
+            servers.extend(self.likeliest(group, &facts).map(|member| server(member, client)));
+        }
+        if servers.is_empty() { Err(Status::ENOENT) } else { Ok(servers) }
     }
 
     /// The place to change a file: its source, or the next storage that takes writes.
@@ -155,9 +163,7 @@ impl Cluster {
         let facts = NameFacts::of(name);
         let at = self.position(group).map_err(|_| Status::ENOENT)?;
         let group = self.groups.get(at).ok_or(Status::ENOENT)?;
-        let source =
-            group.writable().find(|member| facts.source.is_some_and(|source| member.is_source(source)));
-        if let Some(source) = source {
+        if let Some(source) = facts.maker(group).filter(|source| source.is_writable()) {
             return Ok(server(source, client));
         }
         let id = self.choose_writable(at).ok_or(Status::ENOENT)?;
@@ -165,26 +171,38 @@ impl Cluster {
         Ok(server(member, client))
     }
 
-    /// Whether a member has a normal file, as far as its reports tell.
-    fn is_eligible(&self, member: &Member, facts: &NameFacts, now: i64) -> bool {
+    /// Whether a member surely has a normal file: it made it, or has newer ones of the same maker, or it is so old that
+    /// all have it (native-cluster.md 3.9). The reference compares with one time for all makers, and so sends clients
+    /// to members that have newer files of another maker only. Of a maker that is no member nothing better is known.
+    fn is_eligible(&self, member: &Member, source: Option<&Member>, facts: &NameFacts, now: i64) -> bool {
         let age = now - facts.timestamp;
-        facts.source.is_some_and(|source| member.is_source(source))
-            || age > self.rules.sync_max_delay
-            || member.last_synced > facts.timestamp
-            || (member.last_synced + 1 >= facts.timestamp && age > self.rules.sync_max_time)
+        let synced = match source {
+            Some(source) if source.id == member.id => return true,
+            Some(source) => member.has_from(&source.id),
+            None => member.last_synced,
+        };
+        age > self.rules.sync_max_delay
+            || synced > facts.timestamp
+            || (synced + 1 >= facts.timestamp && age > self.rules.sync_max_time)
     }
 
-    /// Who is asked when nobody surely has the file: the group's upload server.
-    fn fallback(&self, at: usize, client: IpAddr) -> Result<Server, Refusal> {
-        let group = self.groups.get(at).ok_or(Status::ENOENT)?;
+    /// Who is asked when nobody surely has the file: whoever has most of its maker's; of equals the group's upload
+    /// server, as in the reference.
+    fn likeliest<'a>(&self, group: &'a Group, facts: &NameFacts) -> Option<&'a Member> {
         let upload = match self.rules.store_server {
             StoreServer::LowestPriority => group.writable().min_by_key(|member| member.upload_priority),
             _ => group.writable().next(),
         };
-        upload
-            .filter(|member| member.is_readable())
-            .map(|member| server(member, client))
-            .ok_or(Status::ENOENT)
+        let source = facts.maker(group);
+        let has = |member: &Member| source.map_or(0, |source| member.has_from(&source.id));
+        let is_upload = |member: &Member| upload.is_some_and(|upload| upload.id == member.id);
+        // The last of equals wins, so the first by id has to come last.
+        group
+            .readable()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .max_by_key(|member| (has(member), is_upload(member)))
     }
 
     fn choose_group(&mut self, named: Option<GroupName>) -> Result<usize, Refusal> {

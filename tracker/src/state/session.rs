@@ -1,8 +1,12 @@
 //! What the tracker remembers about one connection.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use protocol::cluster::{Brief, StorageStatus};
 use protocol::{GroupName, StorageId};
+
+use super::{Group, Member};
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +27,7 @@ impl Peer {
 }
 
 /// A connection: anonymous, or that of a storage that joined.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Session {
     /// The other end.
     pub peer: Peer,
@@ -31,6 +35,8 @@ pub struct Session {
     pub joined: Option<(GroupName, StorageId)>,
     /// The changes of its group that it has heard of.
     pub told_changes: u64,
+    /// Which filling of each member it knows of, once it was sent a list.
+    pub told_members: Option<BTreeMap<StorageId, u64>>,
     /// Whether it has heard who leads.
     pub told_leader: Told,
 }
@@ -47,6 +53,42 @@ pub enum Told {
 impl Session {
     /// A new connection.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, joined: None, told_changes: 0, told_leader: Told::No }
+        Self { peer, joined: None, told_changes: 0, told_members: None, told_leader: Told::No }
+    }
+
+    /// The members of the group as this peer is to hear of them now; some of it may be left for its next beat.
+    ///
+    /// A member that begins to be filled shows its peers a lower status than before. A peer that holds it for serving, or
+    /// for half filled, ignores that: a storage never lowers what it knows to WAIT_SYNC or SYNCING (native-cluster.md
+    /// 1.3, 2.7). So it first hears INIT, which it always takes and which ends its sender, and then the truth, upon which
+    /// it starts anew. On a new connection a member at SYNCING is first OFFLINE: that lowers one held for serving, but
+    /// leaves a copy under way alone. The member itself always hears the truth.
+    pub(super) fn list(&mut self, group: &Group) -> Vec<Brief> {
+        let own = self.joined.map(|(_, id)| id);
+        let is_first = self.told_members.is_none();
+        let mut told = self.told_members.take().unwrap_or_default();
+        let mut is_whole = true;
+        let mut brief = |member: &Member| {
+            let knows = told.insert(member.id, member.fills);
+            let is_new_to_it = match knows {
+                Some(fills) => fills != member.fills,
+                None => is_first,
+            };
+            let mut brief = member.brief_for(self.peer.ip());
+            if is_new_to_it && member.is_filling() && Some(member.id) != own {
+                is_whole = false;
+                brief.status = match member.status {
+                    StorageStatus::WAIT_SYNC => StorageStatus::INIT,
+                    _ => StorageStatus::OFFLINE,
+                };
+            }
+            brief
+        };
+        let briefs = group.members.iter().map(&mut brief).collect();
+        if is_whole {
+            self.told_changes = group.changes;
+        }
+        self.told_members = Some(told);
+        briefs
     }
 }

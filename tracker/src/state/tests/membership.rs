@@ -16,7 +16,7 @@ fn a_new_member_is_filled_by_an_active_one_and_then_serves() {
     sim.now += 5;
     let told = sim.cluster.sync_dest_request(&new, sim.now).unwrap().unwrap();
     assert_eq!(told, SyncSource { source: Some(id(A)), until: sim.now });
-    sim.cluster.sync_notify(&new, &told).unwrap();
+    sim.cluster.sync_notify(&new, &told, sim.now).unwrap();
     assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC);
     let news = sim.beat(&mut new).members.unwrap();
     assert_eq!(
@@ -26,11 +26,11 @@ fn a_new_member_is_filled_by_an_active_one_and_then_serves() {
     assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC, "a beat does not end the filling");
     assert_eq!(sim.beat(&mut sessions[0]).members.unwrap().len(), 2);
     assert_eq!(sim.beat(&mut sessions[0]).members, None, "told once");
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B)), Ok(Some(told)));
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(A)), Ok(None));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B), sim.now), Ok(Some(told)));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(A), sim.now), Ok(None));
     for status in [StorageStatus::SYNCING, StorageStatus::OFFLINE] {
         let brief = Brief { status, id: Some(id(B)), ..Brief::NONE };
-        sim.cluster.report_status(group("group1"), &brief).unwrap();
+        sim.cluster.report_status(group("group1"), &brief, ip(A)).unwrap();
         assert_eq!(sim.status("group1", B), status);
     }
     sim.beat(&mut new);
@@ -243,7 +243,7 @@ fn nobody_who_has_not_joined_is_heard() {
     assert_eq!(sim.cluster.sync_report(&mut stranger, &[]), Err(Status::EACCES));
     assert_eq!(sim.cluster.sync_dest_request(&stranger, now), Err(Status::EACCES));
     assert_eq!(sim.cluster.sync_dest_query(&stranger), Err(Status::EACCES));
-    assert_eq!(sim.cluster.sync_notify(&stranger, &none), Err(Status::EACCES));
+    assert_eq!(sim.cluster.sync_notify(&stranger, &none, now), Err(Status::EACCES));
     assert_eq!(sim.cluster.change_status(&stranger, StorageStatus::ACTIVE), Err(Status::EACCES));
 }
 
@@ -284,7 +284,7 @@ fn told_statuses_are_merged_by_rule() {
         let (mut sim, _sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
         sim.member("group1", A).status = before;
         let brief = Brief { status: told, id: Some(id(A)), ..Brief::NONE };
-        sim.cluster.report_status(group("group1"), &brief).unwrap();
+        sim.cluster.report_status(group("group1"), &brief, ip(B)).unwrap();
         assert_eq!(sim.status("group1", A), after, "{before} told {told}");
     }
 }

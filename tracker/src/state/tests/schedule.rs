@@ -121,7 +121,11 @@ fn who_may_serve_a_normal_file() {
     let check = |age: i64, synced: Option<i64>, expected: &str| {
         let (mut sim, _sessions) = Sim::with(rules(), &[("group1", A, 50_000), ("group1", B, 50_000)]);
         let time = sim.now - age;
-        sim.member("group1", B).last_synced = synced.map_or(0, |ahead| time + ahead);
+        if let Some(ahead) = synced {
+            sim.member("group1", B).synced_from.insert(id(A), i32::try_from(time + ahead).unwrap());
+        }
+        // The reference would go by this; but it may be about another maker's files.
+        sim.member("group1", B).last_synced = sim.now;
         assert_eq!(sim.places(&normal(A, time)), expected, "age {age}, synced {synced:?}");
     };
     check(0, None, A);
@@ -201,9 +205,9 @@ fn rw_modes_keep_storages_out_of_reads_or_writes() {
     assert_eq!(sim.uploads(None, 3), [B, B, B].map(|ip| format!("{ip}/0")));
     let old = wire(&logic_name(Source::Id(2), sim.now - 90_000, SizeField::normal(1, 0)));
     assert_eq!((sim.downloads(&old, 2), sim.places(&old)), (vec![A.to_owned(); 2], A.to_owned()));
-    // The source of a new file does not serve reads, and the upload server does not either.
+    // The source of a new file does not serve reads, and the upload server does not either: who does is asked.
     let new = wire(&logic_name(Source::Id(2), sim.now, SizeField::normal(1, 0)));
-    assert_eq!((sim.downloads(&new, 1), sim.places(&new)), (vec!["2".to_owned()], "2".to_owned()));
+    assert_eq!((sim.downloads(&new, 1), sim.places(&new)), (vec![A.to_owned()], A.to_owned()));
     assert_eq!(sim.update(&old), B);
     let record = sim.cluster.group_record(sim.cluster.group(group("group1")).unwrap());
     assert_eq!((record.storage_count, record.readable_count, record.writable_count), (3, 1, 1));
@@ -224,4 +228,80 @@ fn ids_in_names_find_their_storage_and_two_addresses_are_chosen_by_kind() {
     assert_eq!(ask(&mut sim, "192.168.1.77"), "192.168.1.5");
     assert_eq!(ask(&mut sim, "8.8.8.8"), "1.2.3.4");
     assert_eq!(ask(&mut sim, "10.0.0.1"), "192.168.1.5");
+}
+
+#[test]
+fn of_members_that_may_lack_a_file_the_one_with_most_of_its_maker_is_asked() {
+    let (mut sim, sessions) = three(rules());
+    sim.cluster.disconnected(&sessions[1]);
+    let time = i32::try_from(sim.now).unwrap();
+    sim.member("group1", B).synced_from.extend([(id(A), time - 50), (id(C), time)]);
+    sim.member("group1", C).synced_from.extend([(id(A), time - 9)]);
+    for name in [normal(A, sim.now), appender(A, sim.now), slave(A, sim.now)] {
+        assert_eq!((sim.downloads(&name, 2), sim.places(&name)), (vec![C.to_owned(); 2], C.to_owned()));
+    }
+    sim.cluster.disconnected(&sessions[0]);
+    assert_eq!(sim.downloads(&normal(A, sim.now), 2), [B, B]);
+    sim.cluster.disconnected(&sessions[2]);
+    assert_eq!(sim.downloads(&normal(A, sim.now), 1), ["2"]);
+}
+
+#[test]
+fn names_of_an_old_address_belong_to_whoever_moved_from_it() {
+    const D: &str = "10.0.0.7";
+    let (mut sim, sessions) = three(rules());
+    sim.cluster.disconnected(&sessions[1]);
+    let mover = sim.connect(D);
+    sim.cluster.ip_changed(&mover, group("group1"), ip(A), ip(D), sim.now).unwrap();
+    let _moved = sim.active("group1", D, &[50_000]);
+    assert_eq!(sim.places(&normal(A, sim.now)), D);
+    let groups = sim.cluster.groups().to_vec();
+    sim.cluster = Cluster::restore(rules(), groups, sim.cluster.changelog().to_vec());
+    assert_eq!(sim.places(&normal(A, sim.now)), D, "a restart reads it in the changelog");
+}
+
+proptest::proptest! {
+    /// Whatever the pairs are: who is named made the file, or has newer ones of its maker, or it is older than any
+    /// replication takes; and nobody who has it is left out for somebody who has not.
+    #[test]
+    fn nobody_is_named_who_may_lack_a_file_while_another_has_it(
+        pairs in proptest::collection::vec(-400..400_i64, 16),
+        up in proptest::collection::vec(proptest::bool::weighted(0.7), 4),
+        maker in 0..5_usize,
+        age in proptest::prop_oneof![0..400_i64, 86_000..87_000_i64],
+        last_synced in -400..400_i64,
+        by_source in proptest::bool::ANY,
+    ) {
+        const ALL: [&str; 4] = ["10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13"];
+        let download_server = if by_source { DownloadServer::Source } else { DownloadServer::RoundRobin };
+        let storages = ALL.map(|ip| ("group1", ip, 50_000));
+        let (mut sim, sessions) = Sim::with(Rules { download_server, ..rules() }, &storages);
+        let time = sim.now - age;
+        for (to, ip) in ALL.iter().enumerate() {
+            for (from, other) in ALL.iter().enumerate().filter(|(from, _)| *from != to) {
+                let newest = i32::try_from(time + pairs[4 * to + from]).unwrap();
+                sim.member("group1", ip).synced_from.insert(id(other), newest);
+            }
+            sim.member("group1", ip).last_synced = time + last_synced;
+            if !up[to] {
+                sim.cluster.disconnected(&sessions[to]);
+            }
+        }
+        let name = normal(ALL.get(maker).copied().unwrap_or("10.9.9.9"), time);
+        let surely_has = |to: usize| {
+            let synced = if maker < ALL.len() { pairs[4 * to + maker] } else { last_synced };
+            to == maker || age > 86_400 || synced > 0 || (synced >= -1 && age > 300)
+        };
+        let sure: Vec<&str> = (0..ALL.len()).filter(|&to| up[to] && surely_has(to)).map(|to| ALL[to]).collect();
+        let named = sim.places(&name);
+        let single = sim.downloads(&name, 4);
+        if !up.contains(&true) {
+            proptest::prop_assert_eq!(named, "2");
+        } else if sure.is_empty() {
+            proptest::prop_assert!(up[ALL.iter().position(|ip| *ip == named).unwrap()], "{}", named);
+        } else {
+            proptest::prop_assert_eq!(named, sure.join(" "));
+            proptest::prop_assert!(single.iter().all(|ip| sure.contains(&ip.as_str())), "{:?} of {:?}", single, sure);
+        }
+    }
 }

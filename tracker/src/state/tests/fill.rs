@@ -1,0 +1,328 @@
+//! Old files: who is chosen to give them, that nobody serves without them, and that nobody waits for ever.
+
+use protocol::cluster::{Brief, SyncSource};
+
+use super::*;
+
+const A: &str = "10.0.0.10";
+const B: &str = "10.0.0.11";
+const C: &str = "10.0.0.12";
+
+fn told(status: StorageStatus, of: &str) -> Brief {
+    Brief { status, id: Some(id(of)), ..Brief::NONE }
+}
+
+const NOTHING: SyncSource = SyncSource { source: None, until: 0 };
+
+impl Sim {
+    fn tells(&mut self, from: &str, status: StorageStatus, of: &str) {
+        self.cluster.report_status(group("group1"), &told(status, of), ip(from)).unwrap();
+    }
+
+    /// A new storage joins and gets a source.
+    fn filling(&mut self, from: &str) -> (Session, SyncSource) {
+        let (session, answer) = self.join(from, &fresh("group1"));
+        answer.unwrap();
+        let copy = self.cluster.sync_dest_request(&session, self.now).unwrap().unwrap();
+        self.cluster.sync_notify(&session, &copy, self.now).unwrap();
+        (session, copy)
+    }
+
+    /// What a storage hears of another on its next beat, if it hears of members at all.
+    fn hears(&mut self, session: &mut Session, of: &str) -> Option<StorageStatus> {
+        let members = self.beat(session).members?;
+        members.iter().find(|brief| brief.id == Some(id(of))).map(|brief| brief.status)
+    }
+
+    fn restart(&mut self) {
+        let mut groups = self.cluster.groups().to_vec();
+        for member in groups.iter_mut().flat_map(|group| &mut group.members) {
+            member.connection = None;
+            if member.is_settled() {
+                member.status = StorageStatus::OFFLINE;
+            }
+        }
+        self.cluster =
+            Cluster::restore(self.cluster.rules().clone(), groups, self.cluster.changelog().to_vec());
+    }
+}
+
+fn newest(sim: &mut Sim, member: &str, from: &str, ago: i64) {
+    let time = i32::try_from(sim.now - ago).unwrap();
+    sim.member("group1", member).synced_from.insert(id(from), time);
+}
+
+#[test]
+fn the_source_is_whoever_lacks_least_then_the_longest_member() {
+    let storages = [("group1", A, 5000), ("group1", B, 5000), ("group1", C, 5000)];
+    let check = |prepare: fn(&mut Sim), expected: &str| {
+        let (mut sim, _sessions) = Sim::with(rules(), &storages);
+        prepare(&mut sim);
+        let (_, copy) = sim.filling("10.0.0.13");
+        assert_eq!(copy.source, Some(id(expected)));
+    };
+    check(|_| {}, A);
+    check(|sim| sim.member("group1", C).join_time -= 1, C);
+    check(
+        |sim| {
+            // C wrote a moment ago; B has nearly all of it, A does not.
+            sim.member("group1", C).stats.last_source_update = T0;
+            newest(sim, B, C, 5);
+            newest(sim, A, C, 500);
+            sim.member("group1", C).join_time += 1;
+        },
+        B,
+    );
+    check(|sim| sim.member("group1", A).status = StorageStatus::OFFLINE, B);
+}
+
+#[test]
+fn the_source_copies_up_to_where_it_surely_has_all_of_the_others() {
+    let storages = [("group1", A, 5000), ("group1", B, 5000)];
+    let until = |prepare: fn(&mut Sim)| {
+        let (mut sim, _sessions) = Sim::with(rules(), &storages);
+        sim.member("group1", A).join_time -= 1;
+        sim.now += 1000;
+        prepare(&mut sim);
+        let (_, copy) = sim.filling(C);
+        assert_eq!(copy.source, Some(id(A)));
+        copy.until - T0
+    };
+    // B has written nothing as of its last beat.
+    assert_eq!(until(|_| {}), -60);
+    assert_eq!(
+        until(|sim| {
+            sim.member("group1", B).stats.last_source_update = T0 + 990;
+            sim.member("group1", B).last_beat = T0 + 999;
+            newest(sim, A, B, 10);
+        }),
+        990
+    );
+    assert_eq!(
+        until(|sim| {
+            sim.member("group1", B).stats.last_source_update = T0 + 990;
+            newest(sim, A, B, 50);
+        }),
+        950
+    );
+    // What was lost since then, nobody else gives.
+    assert_eq!(until(|sim| sim.cluster.log_change(&format!("{} group1 10.0.0.99 4 \n", T0 + 500))), 500);
+    assert_eq!(until(|sim| sim.member("group1", B).sync_until = T0 + 400), 400);
+    assert_eq!(until(|sim| sim.cluster.log_change(&format!("{} group1 10.0.0.99 4 \n", T0 + 5000))), 1000);
+}
+
+#[test]
+fn a_member_on_an_empty_disk_starts_over_at_every_tracker() {
+    let (mut sim, sessions) = Sim::with(rules(), &[("group1", A, 5000), ("group1", B, 5000)]);
+    newest(&mut sim, B, A, 0);
+    sim.cluster.disconnected(&sessions[1]);
+    let (mut wiped, answer) = sim.join(B, &fresh("group1"));
+    assert_eq!(answer.unwrap().status, StorageStatus::INIT);
+    assert_eq!(sim.member("group1", B).synced_from, Default::default());
+    // This tracker is not the one that was asked for a source.
+    let copy = SyncSource { source: Some(id(A)), until: sim.now };
+    sim.cluster.sync_notify(&wiped, &copy, sim.now).unwrap();
+    sim.beat(&mut wiped);
+    assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC);
+}
+
+#[test]
+fn a_member_that_was_deleted_copies_all_files_before_it_serves_again() {
+    let (mut sim, sessions) = Sim::with(rules(), &[("group1", A, 5000), ("group1", B, 5000)]);
+    sim.cluster.disconnected(&sessions[1]);
+    sim.cluster.delete_storage(group("group1"), &id(B), sim.now).unwrap();
+    // A beat on a connection from before does not revive it, nor does what others say.
+    sim.tells(A, StorageStatus::OFFLINE, B);
+    assert_eq!(sim.cluster.sync_dest_request(&sessions[1], sim.now), Err(Status::ENOENT));
+    sim.cluster.change_status(&sessions[1], StorageStatus::ACTIVE).unwrap();
+    assert_eq!(sim.status("group1", B), StorageStatus::DELETED);
+
+    let join = Join { status: Some(StorageStatus::INIT), ..known("group1") };
+    let (mut back, answer) = sim.join(B, &join);
+    assert_eq!(answer.unwrap().status, StorageStatus::INIT);
+    assert_eq!(sim.cluster.sync_notify(&back, &NOTHING, sim.now), Err(Status::ENOENT));
+    sim.beat(&mut back);
+    assert_eq!(sim.status("group1", B), StorageStatus::INIT);
+    // The refusal outlives a restart, and FastDFS's storages then ask for a copy.
+    sim.restart();
+    let _source = sim.active("group1", A, &[5000]);
+    let (back, _) = sim.join(B, &join);
+    assert_eq!(sim.cluster.sync_notify(&back, &NOTHING, sim.now), Err(Status::ENOENT));
+    let (_, copy) = sim.filling(B);
+    assert_eq!(copy.source, Some(id(A)));
+    sim.tells(A, StorageStatus::OFFLINE, B);
+    assert_eq!(sim.status("group1", B), StorageStatus::OFFLINE);
+    // In service again, a restart of it needs no copy.
+    let (again, _) = sim.join(B, &join);
+    assert_eq!(sim.cluster.sync_notify(&again, &NOTHING, sim.now), Ok(()));
+    assert_eq!(sim.status("group1", B), StorageStatus::ONLINE);
+}
+
+#[test]
+fn a_returned_member_that_another_tracker_lets_serve_is_not_refused_for_ever() {
+    let (mut sim, sessions) = Sim::with(rules(), &[("group1", A, 5000), ("group1", B, 5000)]);
+    sim.cluster.disconnected(&sessions[1]);
+    sim.cluster.delete_storage(group("group1"), &id(B), sim.now).unwrap();
+    let answers: Vec<_> = (0..4)
+        .map(|_| {
+            let (back, _) = sim.join(B, &Join { status: Some(StorageStatus::INIT), ..known("group1") });
+            sim.cluster.sync_notify(&back, &NOTHING, sim.now)
+        })
+        .collect();
+    assert_eq!(answers, [Err(Status::ENOENT), Err(Status::ENOENT), Err(Status::ENOENT), Ok(())]);
+    assert_eq!(sim.status("group1", B), StorageStatus::ONLINE);
+}
+
+#[test]
+fn only_the_source_ends_a_filling() {
+    use StorageStatus as S;
+    for before in [S::WAIT_SYNC, S::SYNCING] {
+        for status in [S::OFFLINE, S::ONLINE, S::ACTIVE, S::RECOVERY] {
+            let (mut sim, _sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
+            let (_session, _) = sim.filling(B);
+            sim.member("group1", B).status = before;
+            sim.tells(B, status, B);
+            assert_eq!(sim.status("group1", B), before, "told {status} by itself");
+            sim.tells(A, S::RECOVERY, B);
+            assert_eq!(sim.status("group1", B), before, "a repair is no copy");
+            let (back, _) = sim.join(B, &known("group1"));
+            sim.cluster.sync_notify(&back, &NOTHING, sim.now).unwrap();
+            assert_eq!(sim.status("group1", B), before, "it has forgotten its source");
+            sim.tells(A, S::OFFLINE, B);
+            assert_eq!(sim.status("group1", B), S::OFFLINE);
+        }
+    }
+}
+
+#[test]
+fn peers_hear_init_before_a_member_that_served_is_filled_anew() {
+    let (mut sim, mut sessions) = Sim::with(rules(), &[("group1", A, 5000), ("group1", B, 5000)]);
+    assert_eq!(sim.hears(&mut sessions[0], B), Some(StorageStatus::ACTIVE));
+    // It goes and comes back on an empty disk before A beats again.
+    sim.cluster.disconnected(&sessions[1]);
+    let (mut wiped, _) = sim.filling(B);
+    assert_eq!(sim.hears(&mut wiped, B), Some(StorageStatus::WAIT_SYNC), "of itself it hears the truth");
+    let heard: Vec<_> = (0..3).map(|_| sim.hears(&mut sessions[0], B)).collect();
+    assert_eq!(heard, [Some(StorageStatus::INIT), Some(StorageStatus::WAIT_SYNC), None]);
+    sim.tells(A, StorageStatus::SYNCING, B);
+    assert_eq!(sim.hears(&mut sessions[0], B), Some(StorageStatus::SYNCING));
+    // Wiped again in the middle: A is half through and must not go on from there.
+    sim.cluster.disconnected(&wiped);
+    let _again = sim.filling(B);
+    let heard: Vec<_> = (0..3).map(|_| sim.hears(&mut sessions[0], B)).collect();
+    assert_eq!(heard, [Some(StorageStatus::INIT), Some(StorageStatus::WAIT_SYNC), None]);
+}
+
+#[test]
+fn a_new_members_first_status_is_told_at_once() {
+    let (mut sim, mut sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
+    sim.beat(&mut sessions[0]);
+    let _new = sim.filling(B);
+    assert_eq!(sim.hears(&mut sessions[0], B), Some(StorageStatus::WAIT_SYNC));
+    assert_eq!(sim.hears(&mut sessions[0], B), None);
+}
+
+/// native-cluster.md 2.7: the source holds the member for ACTIVE and is never lowered; the tracker lost its reports.
+#[test]
+fn after_a_restart_of_the_tracker_a_source_is_lowered_so_that_it_fills_again() {
+    for (status, first) in [
+        (StorageStatus::WAIT_SYNC, StorageStatus::INIT),
+        // A copy under way is not stopped by this.
+        (StorageStatus::SYNCING, StorageStatus::OFFLINE),
+    ] {
+        let (mut sim, _sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
+        let _new = sim.filling(B);
+        sim.member("group1", B).status = status;
+        sim.restart();
+        let mut source = sim.active("group1", A, &[5000]);
+        source.told_members = None;
+        source.told_changes = 0;
+        let heard: Vec<_> = (0..3).map(|_| sim.hears(&mut source, B)).collect();
+        assert_eq!(heard, [Some(first), Some(status), None]);
+    }
+}
+
+#[test]
+fn a_lost_source_is_replaced() {
+    let storages = [("group1", A, 5000), ("group1", B, 5000)];
+    let filling = || {
+        let (mut sim, mut sessions) = Sim::with(rules(), &storages);
+        let (new, copy) = sim.filling(C);
+        assert_eq!(copy.source, Some(id(A)));
+        sim.beat(&mut sessions[1]);
+        sim.tells(A, StorageStatus::SYNCING, C);
+        sim.beat(&mut sessions[1]);
+        sim.cluster.disconnected(&sessions[0]);
+        (sim, sessions, new)
+    };
+    let is_fed_by_b = |sim: &mut Sim| {
+        assert_eq!(
+            (sim.status("group1", C), sim.member("group1", C).source),
+            (StorageStatus::WAIT_SYNC, Some(id(B)))
+        );
+        let answer = sim.cluster.sync_source(group("group1"), &id(C), sim.now).unwrap().unwrap();
+        assert_eq!(answer.source, Some(id(B)));
+    };
+    // Deleted by the operator.
+    let (mut sim, mut sessions, _) = filling();
+    sim.cluster.delete_storage(group("group1"), &id(A), sim.now).unwrap();
+    is_fed_by_b(&mut sim);
+    let heard: Vec<_> = (0..2).map(|_| sim.hears(&mut sessions[1], C)).collect();
+    assert_eq!(
+        heard,
+        [Some(StorageStatus::INIT), Some(StorageStatus::WAIT_SYNC)],
+        "so that B asks who the source is"
+    );
+    // Wiped itself.
+    let (mut sim, _sessions, _) = filling();
+    sim.join(A, &fresh("group1")).1.unwrap();
+    sim.cluster.check_alive(sim.now);
+    is_fed_by_b(&mut sim);
+    // Silent for long; a short absence is waited for.
+    let (mut sim, mut sessions, _) = filling();
+    for (seconds, source) in [(300, A), (301, B)] {
+        sim.now = T0 + seconds;
+        sim.beat(&mut sessions[1]);
+        sim.cluster.check_alive(sim.now);
+        assert_eq!(sim.member("group1", C).source, Some(id(source)), "{seconds} s");
+    }
+    is_fed_by_b(&mut sim);
+}
+
+#[test]
+fn whoever_nobody_can_fill_waits_and_whoever_is_alone_serves() {
+    let (mut sim, mut sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
+    let (new, _) = sim.filling(B);
+    sim.cluster.disconnected(&sessions[0]);
+    sim.now += 1000;
+    sim.cluster.check_alive(sim.now);
+    assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC);
+    sim.cluster.delete_storage(group("group1"), &id(A), sim.now).unwrap();
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B), sim.now), Ok(None));
+    sim.cluster.sync_notify(&new, &NOTHING, sim.now).unwrap();
+    assert_eq!(sim.status("group1", B), StorageStatus::ONLINE);
+    let _ = sessions.pop();
+}
+
+#[test]
+fn what_a_storage_acts_on_is_urgent_to_save() {
+    let (mut sim, mut sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
+    let urgent = |sim: &mut Sim| {
+        let urgent = sim.cluster.is_urgent();
+        sim.cluster.snapshot_taken();
+        urgent
+    };
+    urgent(&mut sim);
+    sim.beat(&mut sessions[0]);
+    assert!(!urgent(&mut sim), "a beat");
+    let _new = sim.filling(B);
+    assert!(urgent(&mut sim), "a source");
+    sim.tells(A, StorageStatus::SYNCING, B);
+    assert!(urgent(&mut sim), "a copy that began");
+    sim.tells(A, StorageStatus::WAIT_SYNC, B);
+    assert!(!sim.cluster.is_dirty(), "nothing new");
+    sim.tells(A, StorageStatus::OFFLINE, B);
+    assert!(urgent(&mut sim), "a copy that ended");
+    sim.cluster.delete_storage(group("group1"), &id(B), sim.now).unwrap();
+    assert!(urgent(&mut sim), "a deletion");
+}
