@@ -101,10 +101,9 @@ impl Cluster {
             return Err(Status::ENOENT);
         }
         let source = facts.maker(group);
-        if !facts.is_normal || self.rules.download_server == DownloadServer::Source {
-            if let Some(source) = source.filter(|source| source.is_readable()) {
-                return Ok(server(source, client));
-            }
+        let asks_source = !facts.is_normal || self.rules.download_server == DownloadServer::Source;
+        if let (true, Some(source)) = (asks_source, source.filter(|source| source.is_readable())) {
+            return Ok(server(source, client));
         }
         if facts.is_normal {
             let turn = group.read_turn % count;
