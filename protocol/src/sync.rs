@@ -6,12 +6,14 @@
 mod delete;
 mod file;
 mod pair;
+mod path_binlog;
 mod range;
 mod truncate;
 
 pub use delete::SyncDelete;
 pub use file::{SyncCreate, SyncFile, SyncUpdate};
 pub use pair::{SyncLink, SyncPair, SyncRename};
+pub use path_binlog::{COUNT_LEN, FetchPathBinlog, PathBinlogBody, STREAMED};
 pub use range::{SyncAppend, SyncModify, SyncRange};
 pub use truncate::SyncTruncate;
 

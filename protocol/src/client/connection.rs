@@ -182,6 +182,29 @@ impl Connection {
         Ok(())
     }
 
+    /// Hands all that comes until the server ends the connection to `take`, for answers whose length nobody announced.
+    /// The server may be silent for `patience`, since it may have to search.
+    pub async fn stream_to_end<F, R>(
+        mut self,
+        command: Command,
+        patience: Duration,
+        mut take: F,
+    ) -> Result<(), ClientError>
+    where
+        F: FnMut(Bytes) -> R,
+        R: Future<Output = io::Result<()>>,
+    {
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(PIECE);
+            let read = timeout(patience, self.stream.read_buf(&mut buffer)).await;
+            if self.checked(command, read)? == 0 {
+                return Ok(());
+            }
+            take(buffer.split().freeze()).await.map_err(ClientError::Content)?;
+        }
+    }
+
     async fn read_exact(&mut self, command: Command, bytes: &mut [u8]) -> Result<(), ClientError> {
         let mut filled = 0;
         while let Some(place) = bytes.get_mut(filled..).filter(|place| !place.is_empty()) {
