@@ -21,6 +21,7 @@ use crate::link::{self, Link, NoGroup};
 use crate::native::{self, Native};
 use crate::peers::Peers;
 use crate::received::Received;
+use crate::recovery::Recovery;
 use crate::store::{Store, StoreError};
 use crate::trackers::Trackers;
 use crate::view::View;
@@ -55,6 +56,7 @@ pub enum StartError {
 pub struct App {
     native: Arc<Native>,
     link: Link,
+    recovery: Recovery,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
     settings: Settings,
@@ -129,9 +131,11 @@ impl App {
             arranging: tokio::sync::Mutex::new(()),
             own: link::Own::default(),
         };
+        let recovery = Recovery::new(&store, &view, &conf, &link.limits);
         Ok(Self {
             native: Arc::new(Native { store, view, received }),
             link,
+            recovery,
             services,
             http,
             settings,
@@ -169,9 +173,14 @@ impl App {
             tasks.spawn(server.serve(router, stop.clone()));
         }
         let link = Arc::new(self.link);
-        for tracker in link.trackers.servers().cloned() {
-            tasks.spawn(link::run(Arc::clone(&link), tracker, stop.clone()));
-        }
+        // A node whose disk was replaced joins when it has its files back; it serves what it has meanwhile.
+        let (recovery, later, joining) = (self.recovery, tasks.clone(), stop.clone());
+        tasks.spawn(async move {
+            recovery.run(&joining).await;
+            for tracker in link.trackers.servers().cloned() {
+                later.spawn(link::run(Arc::clone(&link), tracker, joining.clone()));
+            }
+        });
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
         tasks.close();
         tasks.wait().await;

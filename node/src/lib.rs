@@ -1,7 +1,7 @@
 //! The storage node: keeps the files of one group and serves them, over the native protocol and over HTTP.
 //!
 //! `store` owns the disk; `native` is the service on 23000; `http` shows the store to the gateway; `link` talks to the
-//! trackers; `app` assembles them and owns start and stop.
+//! trackers; `recovery` brings back what a replaced disk held; `app` assembles them and owns start and stop.
 
 mod app;
 mod http;
@@ -10,6 +10,7 @@ mod native;
 #[allow(dead_code)] // wired by the link and the senders, which land next
 mod peers;
 mod received;
+mod recovery;
 pub mod store;
 #[allow(dead_code)] // senders and recovery ask through it, which land next
 mod trackers;

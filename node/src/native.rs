@@ -6,6 +6,7 @@
 mod answer;
 mod content;
 mod download;
+mod recovery;
 mod sync;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ async fn requests(native: &Native, connection: &mut Connection) -> Result<(), Co
             | Command::UPLOAD_SLAVE_FILE
             | Command::APPEND_FILE
             | Command::MODIFY_FILE => content::serve(native, connection, &header).await?,
+            Command::FETCH_ONE_PATH_BINLOG => recovery::serve(native, connection, &header).await?,
             Command::REPORT_SERVER_ID => sync::hello(connection, &header, &mut session).await?,
             command if sync::COMMANDS.contains(&command) => {
                 sync::serve(native, connection, &header, &session).await?

@@ -17,9 +17,12 @@ mod locks;
 mod metadata;
 mod name_maker;
 mod path_marks;
+mod path_records;
 mod pool;
 mod read;
 mod recent_deletes;
+mod recovered;
+mod recovery_flag;
 mod space;
 mod state_text;
 mod temporary;
@@ -35,7 +38,10 @@ pub use counters::{Counters, Tally};
 pub use error::{ReadError, StoreError};
 pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, Receive};
 pub use init_flag::InitFlag;
+pub(crate) use path_records::{PathRecords, Piece};
 pub use read::{CrcWanted, SmallRead, StoredInfo};
+pub(crate) use recovered::Recovered;
+pub(crate) use recovery_flag::RecoveryFlag;
 pub use upload::Upload;
 
 use std::fs::File;
@@ -92,6 +98,8 @@ struct Inner {
     rules: RwLock<Rules>,
     init_flag: Mutex<InitFlag>,
     durability: Durability,
+    /// Store paths whose disk was replaced.
+    to_recover: Vec<StorePathIndex>,
 }
 
 /// What the trackers say about space.

@@ -83,6 +83,11 @@ impl View {
         self.read(|known| known.http_urls.get(id).cloned())
     }
 
+    /// Forgets what stood under this name.
+    pub(crate) fn forget_standing(&self, tracker: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).standings.remove(tracker);
+    }
+
     /// Width of address fields in answers.
     pub(crate) fn width(&self) -> AddressWidth {
         self.read(|known| known.params.response_ip_addr_size)

@@ -36,7 +36,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn io(
+    pub(crate) fn io(
         doing: &'static str,
         path: impl AsRef<std::path::Path>,
     ) -> impl FnOnce(io::Error) -> Self {

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use protocol::config::params::StorePathChoice;
 use protocol::config::storage_conf::StorePath as PathConf;
 use protocol::config::{ReservedSpace, StorageConf};
+use protocol::file_id::StorePathIndex;
 use rustix::fs::mkdirat;
 use tracing::{info, warn};
 
@@ -20,7 +21,7 @@ use super::name_maker::NameMaker;
 use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::space::Space;
-use super::{InitFlag, Inner, Rules, StoreError, StorePath, path_marks, temporary};
+use super::{InitFlag, Inner, RecoveryFlag, Rules, StoreError, StorePath, path_marks, temporary};
 
 /// Opens everything. Blocking.
 pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {
@@ -39,10 +40,16 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
                 .to_owned(),
         });
     }
+    let is_settled = flag.as_ref().is_some_and(|flag| flag.sync_old_done);
     let mut flag = flag.unwrap_or_else(|| InitFlag { join_time: unix_seconds(now), ..InitFlag::default() });
     let mut paths = Vec::new();
+    let mut to_recover = Vec::new();
     for (index, (path, data)) in conf.store_paths.iter().zip(data_dirs).enumerate() {
-        paths.push(Arc::new(open_path(conf, index, path, data, is_new)?));
+        let path = open_path(conf, index, path, data, is_settled)?;
+        if RecoveryFlag::load(path.dir.path())?.is_some() {
+            to_recover.extend(u8::try_from(index).map(StorePathIndex));
+        }
+        paths.push(Arc::new(path));
     }
     if is_new || flag.last_server_port != conf.daemon.port() {
         flag.last_server_port = conf.daemon.port();
@@ -75,6 +82,7 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
         rules: RwLock::new(Rules { reserved: ReservedSpace::default(), choice: StorePathChoice::RoundRobin }),
         init_flag: Mutex::new(flag),
         durability: conf.durability,
+        to_recover,
     })
 }
 
@@ -83,7 +91,7 @@ fn open_path(
     index: usize,
     path: &PathConf,
     data: PathBuf,
-    is_new_node: bool,
+    is_settled: bool,
 ) -> Result<StorePath, StoreError> {
     // The first path may be made; a later one that is missing is most likely a disk that is not mounted.
     if index == 0 {
@@ -97,12 +105,16 @@ fn open_path(
         }
     }
     let dir = DataDir::open(data).map_err(StoreError::io("open", path.path.join("data")))?;
-    let made = make_sub_dirs(&dir, conf.subdir_count_per_path)?;
-    if made && !is_new_node {
-        warn!(
-            store_path = %path.path.display(),
-            "directories were missing and are made anew; if this disk was replaced, its files are on the other members only"
-        );
+    let count = conf.subdir_count_per_path;
+    if !has_sub_dirs(&dir, count) {
+        if is_settled && RecoveryFlag::load(dir.path())?.is_none() {
+            warn!(
+                store_path = %path.path.display(),
+                "directories are missing: the disk was replaced, and its files will be fetched from another member"
+            );
+            RecoveryFlag::BEGUN.save(dir.path())?;
+        }
+        make_sub_dirs(&dir, count)?;
     }
     temporary::remove_leftovers(&dir)?;
     let threads =
@@ -122,13 +134,15 @@ fn make_dir_all(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(path).map_err(StoreError::io("create", path))
 }
 
-/// Makes the two levels of directories unless both the first and the last are there. True if any had to be made.
-fn make_sub_dirs(dir: &DataDir, count: u32) -> Result<bool, StoreError> {
+/// Whether the first and the last directory are there; then all are.
+fn has_sub_dirs(dir: &DataDir, count: u32) -> bool {
     let last = count.saturating_sub(1);
-    let is_there = |high: u32, low: u32| dir.path().join(format!("{high:02X}/{low:02X}")).is_dir();
-    if is_there(0, 0) && is_there(last, last) {
-        return Ok(false);
-    }
+    let is_there = |number: u32| dir.path().join(format!("{number:02X}/{number:02X}")).is_dir();
+    is_there(0) && is_there(last)
+}
+
+/// Makes the two levels of directories.
+fn make_sub_dirs(dir: &DataDir, count: u32) -> Result<(), StoreError> {
     info!(path = %dir.path().display(), directories = count * count, "making directories");
     let make = |name: &str| match mkdirat(dir.fd(), name, DIR_MODE) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
@@ -140,7 +154,7 @@ fn make_sub_dirs(dir: &DataDir, count: u32) -> Result<bool, StoreError> {
             make(&format!("{high:02X}/{low:02X}"))?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 pub(super) fn unix_seconds(time: SystemTime) -> i64 {
