@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod file_id;
 pub mod frame;
 pub mod group_name;
+pub mod peers;
 pub mod service;
 pub mod status;
 pub mod storage;

@@ -7,6 +7,7 @@ mod app;
 mod files;
 mod http;
 mod native;
+mod peers;
 mod saver;
 pub mod state;
 

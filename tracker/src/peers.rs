@@ -1,0 +1,3 @@
+//! Other trackers: who they are, who leads, and copies of each other's files.
+
+pub(crate) mod election;
