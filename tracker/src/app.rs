@@ -1,6 +1,7 @@
 //! Starting and stopping a tracker: its directory, its listeners, its timers.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,9 +15,11 @@ use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::files::{self, FileError};
+use crate::peers::last_run::LastRun;
+use crate::peers::{self, Peers};
 use crate::saver::Saver;
 use crate::state::{Cluster, IdTrust, NameSource, Rules, TrunkMode};
 use crate::{http, native};
@@ -53,18 +56,28 @@ pub(crate) struct Shared {
     pub(crate) storage_http_port: u16,
     connections: AtomicU64,
     up_time: i64,
+    /// The other trackers.
+    pub(crate) peers: Peers,
 }
 
 impl Shared {
     /// The state, and what the configuration says besides.
-    pub(crate) fn new(cluster: Cluster, saver: Saver, parameters: String, storage_http_port: u16) -> Self {
+    pub(crate) fn new(
+        cluster: Cluster,
+        saver: Saver,
+        parameters: String,
+        storage_http_port: u16,
+        last_run: LastRun,
+    ) -> Self {
+        let up_time = unix_now();
         Self {
             state: Mutex::new(cluster),
             saver,
             parameters,
             storage_http_port,
             connections: AtomicU64::new(0),
-            up_time: unix_now(),
+            up_time,
+            peers: Peers::new(up_time, last_run),
         }
     }
 
@@ -89,15 +102,6 @@ impl Shared {
     pub(crate) fn up_time(&self) -> i64 {
         self.up_time
     }
-
-    /// Leader 1, running time 8, time since the last run 8; times in steps of 300 s.
-    pub(crate) fn claim_to_lead(&self, now: i64) -> [u8; 17] {
-        const STEP: i64 = 300;
-        let mut claim = [0; 17];
-        claim[0] = 1;
-        claim[1..9].copy_from_slice(&((now - self.up_time) / STEP * STEP).to_be_bytes());
-        claim
-    }
 }
 
 fn unix_now() -> i64 {
@@ -108,6 +112,7 @@ fn unix_now() -> i64 {
 /// A tracker that is ready to run.
 pub struct App {
     shared: Arc<Shared>,
+    data: PathBuf,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
     allow_hosts: AllowHosts,
@@ -159,10 +164,19 @@ impl App {
             let bound = HttpServer::bind(address, http_limits).await;
             http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
         }
-        let shared =
-            Arc::new(Shared::new(cluster, Saver::new(data), params.serialize(), conf.storage_http_port));
+        let last_run = LastRun::load(&data);
+        let (parameters, saver) = (params.serialize(), Saver::new(data.clone()));
+        let shared = Arc::new(Shared::new(cluster, saver, parameters, conf.storage_http_port, last_run));
         let check_interval = conf.check_active_interval;
-        Ok(Self { shared, services, http, allow_hosts: conf.daemon.allow_hosts, check_interval, _lock: lock })
+        Ok(Self {
+            shared,
+            data,
+            services,
+            http,
+            allow_hosts: conf.daemon.allow_hosts,
+            check_interval,
+            _lock: lock,
+        })
     }
 
     /// The first native address.
@@ -181,6 +195,9 @@ impl App {
         for address in self.services.iter().filter_map(|service| service.local_addr().ok()) {
             info!(%address, "native service is up");
         }
+        let counts = self.services.iter().map(NativeService::counts).collect();
+        tasks.spawn(peers::driver::run(Arc::clone(&self.shared), counts, stop.clone()));
+        tasks.spawn(leave_traces(Arc::clone(&self.shared), self.data.clone(), stop.clone()));
         for service in self.services {
             let (shared, counts, allow) =
                 (Arc::clone(&self.shared), service.counts(), self.allow_hosts.clone());
@@ -210,6 +227,27 @@ async fn check_alive(shared: Arc<Shared>, interval: Duration, stop: Cancellation
         }
         let now = shared.now();
         shared.state().check_alive(now);
+    }
+}
+
+/// Notes that this tracker runs, so that its next start knows how long it was down.
+async fn leave_traces(shared: Arc<Shared>, data: PathBuf, stop: CancellationToken) {
+    const PERIOD: Duration = Duration::from_secs(300);
+    let mut is_last = false;
+    while !is_last {
+        let (directory, up_time, now) = (data.clone(), shared.up_time(), shared.now());
+        let saved = tokio::task::spawn_blocking(move || LastRun::save(&directory, up_time, now)).await;
+        match saved.map_err(std::io::Error::other) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) | Err(error) => error!(%error, "the time of this run is not saved"),
+        }
+        is_last = stop.is_cancelled();
+        if !is_last {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
     }
 }
 

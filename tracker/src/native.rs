@@ -14,6 +14,7 @@ use protocol::{Command, Header, Status};
 use tracing::debug;
 
 use crate::app::Shared;
+use crate::peers::serve::{self, Guest};
 use crate::state::{Peer, Session};
 
 /// Largest request: the reference's 256 KiB, header included.
@@ -30,6 +31,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, counts: Arc<ConnectionCounts>, mu
         debug!(peer = %peer.address, %error, "connection ended");
     }
     shared.state().disconnected(&session);
+    shared.peers.disconnected(&session);
 }
 
 /// What a storage or an operator acts on once it is answered, so that it may have to be saved first.
@@ -44,6 +46,7 @@ async fn requests(
     connection: &mut Connection,
 ) -> Result<(), ConnectionError> {
     let mut out = BytesMut::new();
+    let mut guest = Guest::default();
     while let Some(header) = connection.next_header(MAX_BODY).await? {
         if header.command == Command::QUIT {
             return Ok(());
@@ -52,7 +55,12 @@ async fn requests(
         connection.request_complete();
         let start = out.len();
         out.extend_from_slice(&[0; HEADER_LEN]);
-        let status = match answer::answer(shared, counts, session, header.command, &body, &mut out) {
+        let answered = if serve::is_of_tracker(header.command) {
+            serve::answer(shared, &mut guest, session, header.command, &body, &mut out)
+        } else {
+            answer::answer(shared, counts, session, header.command, &body, &mut out)
+        };
+        let status = match answered {
             Ok(()) => Status::OK,
             Err(status) => {
                 out.truncate(start + HEADER_LEN);

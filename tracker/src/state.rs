@@ -7,6 +7,7 @@ mod admin;
 mod fill;
 mod group;
 mod join;
+mod leader;
 mod member;
 mod records;
 mod reports;
@@ -15,6 +16,7 @@ mod session;
 mod space;
 
 pub use group::Group;
+pub use leader::Leadership;
 pub use member::Member;
 pub use schedule::Placement;
 pub use session::{Peer, Session};
@@ -96,6 +98,11 @@ pub struct Cluster {
     /// Lines of the changelog, all of them.
     changelog: Vec<u8>,
     dirty: Dirty,
+    leadership: Leadership,
+    /// Grows with every change of it.
+    leader_changes: u64,
+    /// Grows with every change of a trunk server or of the groups.
+    trunk_changes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +115,13 @@ enum Dirty {
 impl Cluster {
     /// A cluster without groups.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, groups: Vec::new(), current_group: 0, changelog: Vec::new(), dirty: Dirty::Clean }
+        Self::with(rules, Vec::new(), Vec::new())
     }
 
     /// A cluster as it was saved: everybody who was connected is offline now.
     pub fn restore(rules: Rules, mut groups: Vec<Group>, changelog: Vec<u8>) -> Self {
         groups.sort_by_key(|group| group.name);
-        let mut cluster = Self { rules, groups, current_group: 0, changelog, dirty: Dirty::Clean };
+        let mut cluster = Self::with(rules, groups, changelog);
         for at in 0..cluster.groups.len() {
             let moves = cluster.groups.get(at).map(|group| cluster.moves_of(group.name)).unwrap_or_default();
             if let Some(group) = cluster.groups.get_mut(at) {
@@ -123,6 +130,20 @@ impl Cluster {
             }
         }
         cluster
+    }
+
+    /// A lone tracker leads, until it hears of another one.
+    fn with(rules: Rules, groups: Vec<Group>, changelog: Vec<u8>) -> Self {
+        Self {
+            rules,
+            groups,
+            current_group: 0,
+            changelog,
+            dirty: Dirty::Clean,
+            leadership: Leadership::Own,
+            leader_changes: 1,
+            trunk_changes: 1,
+        }
     }
 
     /// The rules in force.

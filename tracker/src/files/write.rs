@@ -32,6 +32,19 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// One file, by the number that trackers give it when they copy each other's.
+    pub(crate) fn file(&self, number: u8) -> Option<&[u8]> {
+        match number {
+            0 => Some(self.groups.as_bytes()),
+            1 => Some(self.servers.as_bytes()),
+            2 => Some(self.timestamps.as_bytes()),
+            3 => Some(&self.changelog),
+            _ => None,
+        }
+    }
+}
+
 /// One step of a save, after each of which the files can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step<'a> {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::peers::last_run::LastRun;
 use crate::saver::Saver;
 use crate::state::{IdTrust, NameSource, Rules, TrunkMode};
 
@@ -50,7 +51,8 @@ fn shared_with_room(members: &[&str], free_mb: i64) -> Arc<Shared> {
     }
     let groups = if members.is_empty() { Vec::new() } else { vec![group] };
     let saver = Saver::new(std::path::PathBuf::new());
-    Arc::new(Shared::new(Cluster::restore(rules, groups, Vec::new()), saver, String::new(), 8888))
+    let cluster = Cluster::restore(rules, groups, Vec::new());
+    Arc::new(Shared::new(cluster, saver, String::new(), 8888, LastRun::default()))
 }
 
 /// Status, headers and body of an answer.

@@ -21,7 +21,8 @@ use protocol::wire::{Request, Response};
 use protocol::{Command, GroupName, HostPort, Status};
 
 use crate::app::Shared;
-use crate::state::{Cluster, Placement, Refusal, Session, TrunkMode};
+use crate::peers;
+use crate::state::{Cluster, Leadership, Placement, Refusal, Session, TrunkMode};
 
 /// Longest chunk of the table of storage ids.
 const MAX_IDS_CHUNK: usize = 8 * 1024;
@@ -82,6 +83,14 @@ pub(super) fn answer(
             ServerAnswer { group, server, width: state.rules().width }.encode_body(out);
             Ok(())
         }
+        Command::STORAGE_JOIN => {
+            let join: Join = decode(body)?;
+            peers::check(shared, session, &join)?;
+            let answer = shared.state().join(session, &join, shared.now())?;
+            peers::heard(shared, session, &join)?;
+            answer.encode_body(out);
+            Ok(())
+        }
         Command(59..=89 | 109) => of_storage(shared, session, command, body, out),
         _ => of_operator(shared, counts, session, command, body, out),
     }
@@ -121,7 +130,6 @@ fn of_storage(
     let mut state = shared.state();
     let now = shared.now();
     match command {
-        Command::STORAGE_JOIN => state.join(session, &decode::<Join>(body)?, now)?.encode_body(out),
         Command::STORAGE_BEAT => {
             joined(session)?;
             let Beat(stats) = decode(body)?;
@@ -227,15 +235,6 @@ fn of_storage(
             let ReportTrunkFree(_) = decode(body)?;
             return Err(Status::EINVAL);
         }
-        Command::TRACKER_GET_STATUS => {
-            empty(body)?;
-            if state.groups().is_empty() {
-                return Err(Status::ENOENT);
-            }
-            out.extend_from_slice(&shared.claim_to_lead(now));
-        }
-        // Exchange between trackers comes with their election; a lone tracker has nobody to exchange with.
-        Command(61..=68) => return Err(Status::EOPNOTSUPP),
         _ => return Err(Status::EINVAL),
     }
     Ok(())
@@ -290,13 +289,21 @@ fn of_operator(
         }
         Command::GET_LEADER => {
             let GetLeader = decode(body)?;
-            out.extend_from_slice(HostPort::from(session.peer.local).to_string().as_bytes());
+            drop(state);
+            let leader = peers::leader(shared, session.peer.local).ok_or(Status::ENOENT)?;
+            out.extend_from_slice(HostPort::from(leader).to_string().as_bytes());
         }
         Command::TRACKER_STAT => {
             let QueryTrackerStatistics { filter_by, is_active, is_leader } = decode(body)?;
-            let wanted = (filter_by & 1 == 0 || is_active != 0) && (filter_by & 2 == 0 || is_leader != 0);
-            let own = own_statistics(shared, counts, session);
-            TrackerStatisticsAnswer(if wanted { vec![own] } else { Vec::new() }).encode_body(out);
+            if state.leadership() != Leadership::Own {
+                return Err(Status::EOPNOTSUPP);
+            }
+            drop(state);
+            let mut trackers = vec![own_statistics(shared, counts, session)];
+            trackers.extend(shared.peers.followers());
+            let fits = |bit: u8, has: u8, wanted: u8| filter_by & bit == 0 || (has != 0) == (wanted != 0);
+            trackers.retain(|it| fits(1, it.is_active, is_active) && fits(2, it.is_leader, is_leader));
+            TrackerStatisticsAnswer(trackers).encode_body(out);
         }
         Command::STORAGE_STAT => storage_statistics(&state, &decode(body)?, client, out),
         Command::GROUP_STAT => group_statistics(&state, &decode(body)?, out),

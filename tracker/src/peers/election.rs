@@ -23,6 +23,8 @@ mod tests;
 
 use follow::Follow;
 
+use crate::state::Leadership;
+
 /// Milliseconds since this tracker started.
 pub(crate) type Millis = u64;
 
@@ -56,17 +58,6 @@ impl Claim {
     pub(crate) fn rank(&self, of: SocketAddr) -> Rank {
         (self.is_leader, self.running_time, Reverse(self.restart_interval), of.ip().to_string(), of.port())
     }
-}
-
-/// Whom this tracker takes for the leader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leadership {
-    /// Nobody.
-    Unknown,
-    /// Itself.
-    Own,
-    /// Another tracker.
-    Other(SocketAddr),
 }
 
 /// What happened.

@@ -39,6 +39,7 @@ impl Cluster {
             return Err(Status::EBUSY);
         }
         self.groups.remove(at);
+        self.trunk_changes += 1;
         self.current_group = 0;
         info!(group = %name, "group deleted");
         self.changed();

@@ -7,7 +7,6 @@ use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
 use super::group::MixedPorts;
-use super::session::Told;
 use super::{Cluster, Group, IdTrust, Member, NameSource, Refusal, Session};
 
 /// Limits of the protocol.
@@ -89,7 +88,7 @@ impl Cluster {
         session.joined = Some((join.group, id));
         session.told_changes = 0;
         session.told_members = None;
-        session.told_leader = Told::No;
+        session.told_leader = 0;
         if starts_over {
             self.changed_for_good()
         } else {
@@ -131,6 +130,7 @@ impl Cluster {
             Err(_) if self.groups.len() >= MAX_GROUPS => Err(Status::ENOSPC),
             Err(at) => {
                 self.groups.insert(at, Group::new(name));
+                self.trunk_changes += 1;
                 info!(group = %name, "group created");
                 Ok(at)
             }

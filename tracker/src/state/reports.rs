@@ -9,8 +9,7 @@ use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
 use super::join::MAX_MEMBERS;
-use super::session::Told;
-use super::{Cluster, Group, Member, Refusal, Session};
+use super::{Cluster, Group, Leadership, Member, Refusal, Session};
 
 impl Cluster {
     /// A heart beat.
@@ -104,13 +103,17 @@ impl Cluster {
         }
     }
 
-    /// What this connection has not heard yet.
+    /// What this connection has not heard yet. Only the leader tells.
     fn news(&self, session: &mut Session) -> CheckSync {
         let mut news = CheckSync::default();
-        let Some((group, _)) = session.joined else { return news };
+        let Some((group, _)) = session.joined.filter(|_| self.leadership == Leadership::Own) else {
+            return news;
+        };
         let Some(group) = self.group(group) else { return news };
-        if session.told_leader == Told::No {
-            session.told_leader = Told::Yes;
+        if session.told_leader != self.leader_changes {
+            session.told_leader = self.leader_changes;
+            session.told_changes = 0;
+            session.told_members = None;
             news.leader = Some(leader_brief(session.peer.local.ip(), session.peer.local.port()));
         }
         if session.told_changes != group.changes {

@@ -37,23 +37,14 @@ pub struct Session {
     pub told_changes: u64,
     /// Which filling of each member it knows of, once it was sent a list.
     pub told_members: Option<BTreeMap<StorageId, u64>>,
-    /// Whether it has heard who leads.
-    pub told_leader: Told,
-}
-
-/// Whether something was said on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// Not yet.
-    No,
-    /// Already.
-    Yes,
+    /// The changes of leader that it has heard of.
+    pub told_leader: u64,
 }
 
 impl Session {
     /// A new connection.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, joined: None, told_changes: 0, told_members: None, told_leader: Told::No }
+        Self { peer, joined: None, told_changes: 0, told_members: None, told_leader: 0 }
     }
 
     /// The members of the group as this peer is to hear of them now; some of it may be left for its next beat.
