@@ -11,7 +11,6 @@ use protocol::config::{AllowHosts, LocalFacts, StorageConf};
 use protocol::daemon::{Chain, DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -22,6 +21,7 @@ use crate::native::{self, Native};
 use crate::peers::Peers;
 use crate::received::Received;
 use crate::recovery::Recovery;
+use crate::replication::Replication;
 use crate::store::{Store, StoreError};
 use crate::trackers::Trackers;
 use crate::view::View;
@@ -57,6 +57,7 @@ pub struct App {
     native: Arc<Native>,
     link: Link,
     recovery: Recovery,
+    replication: Replication,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
     settings: Settings,
@@ -112,15 +113,23 @@ impl App {
         let view = View::new();
         let up_time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let received = Received::default();
+        let peers = Peers::new();
+        let replication = Replication::new(
+            &conf,
+            store.clone(),
+            peers.clone(),
+            trackers.clone(),
+            view.clone(),
+            limits.clone(),
+        );
         let link = Link {
             store: store.clone(),
             view: view.clone(),
             counts: services.iter().map(NativeService::counts).collect(),
             trackers,
-            peers: Peers::new(),
+            peers,
             received: received.clone(),
-            // No senders yet.
-            senders: watch::channel(Vec::new()).1,
+            senders: replication.reports(),
             facts: link::Facts::of(&conf, store.group(), i64::try_from(up_time).unwrap_or(i64::MAX)),
             limits,
             heart_beat_interval: conf.heart_beat_interval,
@@ -136,6 +145,7 @@ impl App {
             native: Arc::new(Native { store, view, received }),
             link,
             recovery,
+            replication,
             services,
             http,
             settings,
@@ -181,6 +191,7 @@ impl App {
                 later.spawn(link::run(Arc::clone(&link), tracker, joining.clone()));
             }
         });
+        tasks.spawn(self.replication.run(stop.clone()));
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
         tasks.close();
         tasks.wait().await;

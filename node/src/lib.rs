@@ -7,12 +7,11 @@ mod app;
 mod http;
 mod link;
 mod native;
-#[allow(dead_code)] // wired by the link and the senders, which land next
 mod peers;
 mod received;
 mod recovery;
+mod replication;
 pub mod store;
-#[allow(dead_code)] // senders and recovery ask through it, which land next
 mod trackers;
 mod view;
 

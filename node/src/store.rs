@@ -16,6 +16,7 @@ mod layout;
 mod locks;
 mod metadata;
 mod name_maker;
+mod outgoing;
 mod path_marks;
 mod path_records;
 mod pool;
@@ -24,20 +25,20 @@ mod recent_deletes;
 mod recovered;
 mod recovery_flag;
 mod space;
-mod state_text;
+pub(crate) mod state_text;
 mod temporary;
 mod trunk;
 mod upload;
 
 pub use alter::LinkSpec;
 pub use binlog::BinlogPosition;
-#[allow(unused_imports)] // the senders, which land next
 pub(crate) use binlog::{BinlogReader, Entry, Op, Side};
 pub use change::Change;
 pub use counters::{Counters, Tally};
 pub use error::{ReadError, StoreError};
 pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, Receive};
 pub use init_flag::InitFlag;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use path_records::{PathRecords, Piece};
 pub use read::{CrcWanted, SmallRead, StoredInfo};
 pub(crate) use recovered::Recovered;
@@ -184,13 +185,11 @@ impl Store {
     }
 
     /// Reads the binlog from a position on. Blocking.
-    #[allow(dead_code)]
     pub(crate) fn binlog_reader(&self, from: BinlogPosition) -> std::io::Result<BinlogReader> {
         self.0.binlog.reader(from)
     }
 
     /// `<base_path>/data/sync`: the binlog and the marks of senders.
-    #[allow(dead_code)]
     pub(crate) fn sync_dir(&self) -> &std::path::Path {
         self.0.binlog.directory()
     }

@@ -88,6 +88,11 @@ impl View {
         self.0.write().unwrap_or_else(PoisonError::into_inner).standings.remove(tracker);
     }
 
+    /// Whether members are known by ids rather than by addresses.
+    pub(crate) fn uses_ids(&self) -> bool {
+        self.read(|known| known.params.use_storage_id)
+    }
+
     /// Width of address fields in answers.
     pub(crate) fn width(&self) -> AddressWidth {
         self.read(|known| known.params.response_ip_addr_size)

@@ -4,7 +4,6 @@
 //! goes on, so SIGKILL loses none. Files end at 1 GiB; `binlog_index.dat` holds the number of the current one. A line
 //! that a crash tore is cut off at the next start, since the reference would glue the next record to it.
 
-#[allow(dead_code)] // the senders, which land next
 mod read;
 
 pub(crate) use read::{BinlogReader, Entry};
@@ -61,6 +60,20 @@ pub(crate) enum Op<N> {
 }
 
 impl<N> Op<N> {
+    /// The same operation with its other name in another form.
+    fn map_names<'a, M>(&'a self, change: impl FnOnce(&'a N) -> M) -> Op<M> {
+        match self {
+            Op::Create => Op::Create,
+            Op::Append(offset, len) => Op::Append(*offset, *len),
+            Op::Modify(offset, len) => Op::Modify(*offset, *len),
+            Op::Truncate(old, new) => Op::Truncate(*old, *new),
+            Op::Delete => Op::Delete,
+            Op::Update => Op::Update,
+            Op::Link(name) => Op::Link(change(name)),
+            Op::Rename(name) => Op::Rename(change(name)),
+        }
+    }
+
     fn letter(&self) -> char {
         match self {
             Op::Create => 'C',
@@ -96,6 +109,13 @@ impl Record<'_> {
         names.len() <= MAX_NAMES + 1
     }
 
+    /// The line without its end.
+    fn line(&self) -> String {
+        let mut line = Vec::new();
+        self.write_to(&mut line);
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
     fn write_to(&self, out: &mut Vec<u8>) {
         let Self { time, side, op, name } = self;
         let letter = match side {
@@ -114,7 +134,7 @@ impl Record<'_> {
 }
 
 /// End of what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct BinlogPosition {
     /// Number of the file.
     pub index: u32,

@@ -180,7 +180,7 @@ fn would_block(error: &ReadError) -> bool {
 }
 
 /// A plain file that was opened: its size and times.
-fn opened(file: File, name: &LogicName, kind: Option<FileKind>) -> Result<OpenFile, ReadError> {
+pub(super) fn opened(file: File, name: &LogicName, kind: Option<FileKind>) -> Result<OpenFile, ReadError> {
     let stat = fstat(&file).map_err(io::Error::from)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(ReadError::NotRegular);

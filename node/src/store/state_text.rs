@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 /// A state file that was read.
-pub(super) struct StateText<'a>(HashMap<&'a str, &'a str>);
+pub(crate) struct StateText<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> StateText<'a> {
-    pub(super) fn parse(text: &'a str) -> Self {
+    pub(crate) fn parse(text: &'a str) -> Self {
         let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
         Self(
             lines
@@ -17,12 +17,12 @@ impl<'a> StateText<'a> {
         )
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&'a str> {
         self.0.get(key).copied()
     }
 
     /// A number, as C's `strtoll` reads it: leading digits, else 0.
-    pub(super) fn number(&self, key: &str) -> Option<i64> {
+    pub(crate) fn number(&self, key: &str) -> Option<i64> {
         let text = self.text(key)?;
         let end = text
             .char_indices()
@@ -33,6 +33,6 @@ impl<'a> StateText<'a> {
 }
 
 /// Appends a line.
-pub(super) fn put(out: &mut String, key: &str, value: impl std::fmt::Display) {
+pub(crate) fn put(out: &mut String, key: &str, value: impl std::fmt::Display) {
     writeln!(out, "{key}={value}").expect("writing to a String cannot fail");
 }

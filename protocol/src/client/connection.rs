@@ -59,6 +59,11 @@ impl Connection {
         self.address
     }
 
+    /// The bare stream, for those who read and write at the same time.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// This side's address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()

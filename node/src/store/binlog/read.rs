@@ -4,6 +4,7 @@
 //! writes links without names, and glues lines after a crash) is handed out as such and passed over by its readers; it
 //! never stops them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use protocol::LogicName;
 
-use super::{BinlogPosition, Op, Side, file_path};
+use super::{BinlogPosition, Op, Record, Side, file_path};
 
 /// Longest line that is looked at as a whole; readers of the reference refuse more than 255 bytes.
 const MAX_LINE: usize = 4096;
@@ -54,6 +55,13 @@ impl Entry {
         }
         let side = if letter.as_bytes().first()?.is_ascii_lowercase() { Side::Replica } else { Side::Source };
         Some(Self { time: time.parse().ok()?, side, op, name })
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = self.op.map_names(LogicName::as_str);
+        f.write_str(&Record { time: self.time, side: self.side, op: record, name: self.name.as_str() }.line())
     }
 }
 
