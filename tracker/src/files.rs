@@ -1,10 +1,12 @@
 //! The tracker's files in FastDFS's formats, below `<base_path>/data`: groups, storages, sync timestamps and the
 //! changelog.
 //!
-//! The first three are one snapshot, written together. Reading forgives what FastDFS leaves behind: timestamps that
-//! do not match the storages (its "columns 5 > 4" failure) are dropped with a warning, not refused.
+//! The first three are one snapshot, written together. Reading puts right what FastDFS leaves behind, such as timestamps
+//! that do not match the storages (its "columns 5 > 4" failure), and says so; it refuses nothing but a file that cannot
+//! be read at all.
 
 mod read;
+mod timestamps;
 mod write;
 
 pub(crate) use read::load;

@@ -15,7 +15,7 @@ mod schedule;
 mod session;
 mod space;
 
-pub use group::Group;
+pub use group::{Group, MixedPorts};
 pub use leader::Leadership;
 pub use member::Member;
 pub use schedule::Placement;

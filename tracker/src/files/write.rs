@@ -122,7 +122,8 @@ fn groups(cluster: &Cluster) -> String {
         line(&mut out, "store_path_count", group.store_path_count);
         line(&mut out, "subdir_count_per_path", group.subdir_count);
         line(&mut out, "current_trunk_file_id", group.trunk_file_id);
-        line(&mut out, "trunk_server", group.trunk_server.map(|id| id.to_string()).unwrap_or_default());
+        let trunk_server = group.trunk_server.filter(|id| kept(group).any(|member| member.id == *id));
+        line(&mut out, "trunk_server", trunk_server.map(|id| id.to_string()).unwrap_or_default());
         line(
             &mut out,
             "last_trunk_server",
@@ -206,4 +207,4 @@ fn timestamps(cluster: &Cluster) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

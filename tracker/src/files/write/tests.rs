@@ -13,7 +13,7 @@ use super::*;
 use crate::files::load;
 use crate::state::{IdTrust, NameSource, Rules, TrunkMode};
 
-fn rules(ids: Option<StorageIds>) -> Rules {
+pub(in crate::files) fn rules(ids: Option<StorageIds>) -> Rules {
     Rules {
         store_lookup: StoreLookup::RoundRobin,
         store_server: StoreServer::RoundRobin,
@@ -81,7 +81,7 @@ fn what_is_saved_is_read_back_and_saved_the_same() {
 }
 
 /// What FastDFS's tracker demands at its start (native-cluster.md 7.3 and 7.6).
-fn reference_reads(data: &Path) {
+pub(in crate::files) fn reference_reads(data: &Path) {
     let text = |name| fs::read_to_string(data.join(name)).unwrap_or_default();
     let (groups, servers, timestamps) = (text(GROUPS), text(SERVERS), text(TIMESTAMPS));
     let values = |key: &str| {
@@ -135,17 +135,6 @@ fn a_crash_after_any_step_leaves_files_that_are_read() {
             assert_eq!(Snapshot::of(&load(data, rules(None)).unwrap()), after);
         }
     }
-}
-
-#[test]
-fn timestamps_that_do_not_match_are_dropped_not_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    save(directory.path(), &Snapshot::of(&cluster(&[("a", &[1, 2])]))).unwrap();
-    // FastDFS's own "columns 5 > 4".
-    let rows = "a,10.0.0.1,0,5,5\na,10.0.0.2,5,0,5\na,10.0.0.3,5,5,0\n";
-    fs::write(directory.path().join(TIMESTAMPS), rows).unwrap();
-    let loaded = load(directory.path(), rules(None)).unwrap();
-    assert!(loaded.groups()[0].members.iter().all(|member| member.synced_from.is_empty()));
 }
 
 fn recorded(name: &str) -> std::path::PathBuf {
