@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,9 +19,9 @@ use thiserror::Error;
 pub enum Located<T = OpenFile> {
     /// On this node.
     Here(T),
-    /// Not here yet; these members should have it, best first.
-    Elsewhere(Vec<Member>),
-    /// Nowhere that this node may ask.
+    /// Not here; others may have it, see [`Files::find`].
+    Missing,
+    /// Nowhere: no file has this name, or it is known to be deleted.
     NotFound,
 }
 
@@ -65,13 +65,45 @@ pub struct NotReady {
     pub detail: String,
 }
 
-/// A member of the group that can be asked for a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Address that a tracker names for it.
-    pub ip: IpAddr,
-    /// Its native port.
-    pub port: u16,
+/// Why a file that is not here cannot be had from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindError {
+    /// All who could have it were asked, and none has it.
+    NotFound,
+    /// Some who may have it do not answer.
+    Unreachable,
+}
+
+/// A file that another member has.
+pub trait RemoteFile: Send + Sync + 'static {
+    /// Its content, as it comes.
+    type Content: RemoteContent;
+
+    /// Bytes of content.
+    fn len(&self) -> u64;
+
+    /// Whether it has no content.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As [`OpenFile::modified`].
+    fn modified(&self) -> SystemTime;
+
+    /// As [`OpenFile::mutable`].
+    fn is_mutable(&self) -> bool;
+
+    /// Scheme, host and port under which browsers reach the member.
+    fn base_url(&self) -> String;
+
+    /// Asks for a part of the content; done when it begins to come.
+    fn open(&self, part: Range<u64>) -> impl Future<Output = io::Result<Self::Content>> + Send;
+}
+
+/// Content that comes from another member. Dropped, it stops coming.
+pub trait RemoteContent: Send + 'static {
+    /// The next bytes; `None` after the last that was asked for.
+    fn next(&mut self) -> impl Future<Output = io::Result<Option<Bytes>>> + Send;
 }
 
 /// What kind of file an upload makes.
@@ -157,6 +189,8 @@ pub trait Upload: Send + 'static {
 pub trait Files: Send + Sync + 'static {
     /// An upload under way.
     type Upload: Upload;
+    /// A file of another member.
+    type Remote: RemoteFile;
 
     /// The node's own group.
     fn group(&self) -> GroupName;
@@ -171,6 +205,9 @@ pub trait Files: Send + Sync + 'static {
         id: &FileId,
         max: usize,
     ) -> impl Future<Output = io::Result<Located<SmallRead>>> + Send;
+
+    /// Asks the members that may have a file that is [`Located::Missing`] here.
+    fn find(&self, id: &FileId) -> impl Future<Output = Result<Self::Remote, FindError>> + Send;
 
     /// Reads a piece of an open file without blocking the async threads. `offset` counts from the content's first
     /// byte. Fewer bytes than asked for mean that the file ends there.

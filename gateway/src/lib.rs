@@ -4,6 +4,7 @@
 mod conditions;
 mod content_type;
 mod disposition;
+mod elsewhere;
 mod file_body;
 pub mod files;
 mod multipart;
@@ -20,5 +21,6 @@ mod validators;
 mod write_access;
 
 pub use content_type::MimeTable;
+pub use elsewhere::ResponseMode;
 pub use router::router;
 pub use settings::{BadSettings, Settings, Writers};

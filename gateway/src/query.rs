@@ -16,6 +16,11 @@ impl<'a> QueryString<'a> {
         Self(uri.query().unwrap_or_default())
     }
 
+    /// Whether a key is there, whatever its value.
+    pub(crate) fn has(self, key: &str) -> bool {
+        self.0.split('&').take(MAX_PAIRS).any(|pair| pair.split('=').next() == Some(key))
+    }
+
     /// The decoded value of a key; `None` if it is missing or no UTF-8.
     pub(crate) fn get(self, key: &str) -> Option<Cow<'a, str>> {
         let pairs = self.0.split('&').take(MAX_PAIRS).filter_map(|pair| pair.split_once('='));
@@ -39,6 +44,10 @@ mod tests {
             [("a", Some("1")), ("b", Some("x y z")), ("c", None), ("e", None), ("f", Some("")), ("g", None)]
         {
             assert_eq!(query.get(key).as_deref(), value, "{key}");
+        }
+        for (key, is_there) in [("a", true), ("c", true), ("e", true), ("g", false), ("x", false), ("", true)]
+        {
+            assert_eq!(query.has(key), is_there, "{key}");
         }
     }
 }

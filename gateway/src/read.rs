@@ -19,14 +19,15 @@ use percent_encoding::percent_decode_str;
 use protocol::{FileId, GroupName, LogicName};
 
 use crate::conditions::{self, Outcome};
+use crate::elsewhere::ResponseMode;
 use crate::file_body::{Segment, len_of, stream_file};
-use crate::files::{Files, Located, SmallRead};
+use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::range::{self, Wanted};
 use crate::settings::Settings;
 use crate::validators::Validators;
-use crate::{disposition, settings};
+use crate::{disposition, elsewhere, settings};
 
 /// Files up to this size are read at once.
 const SMALL: usize = 64 * 1024;
@@ -61,15 +62,18 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
         },
     };
     let found = match files.read_small(&id, SMALL).await {
-        Ok(Located::Here(found)) => found,
-        // Asking the members that have it is for replication to bring.
-        Ok(Located::Elsewhere(_) | Located::NotFound) => return not_found(),
+        Ok(Located::Here(found)) => Found::Here(found),
+        Ok(Located::Missing) if !elsewhere::is_hop(request.headers(), query) => match files.find(&id).await {
+            Ok(remote) if settings.response_mode == ResponseMode::Redirect => {
+                return elsewhere::redirect(&remote.base_url(), uri);
+            }
+            Ok(remote) => Found::Elsewhere(remote),
+            Err(error) => return not_found_elsewhere(error),
+        },
+        Ok(Located::Missing | Located::NotFound) => return not_found(),
         Err(error) => return unreadable(&id, &error),
     };
-    let (len, modified, mutable) = match &found {
-        SmallRead::Content { content, modified, mutable } => (content.len() as u64, *modified, *mutable),
-        SmallRead::Large(file) => (file.len, file.modified, file.mutable),
-    };
+    let (len, modified, mutable) = found.facts();
     let validators = Validators::of(&id, len, modified, mutable);
     let mut headers = HeaderMap::with_capacity(10);
     put(&mut headers, ETAG, validators.etag_header());
@@ -90,7 +94,26 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     put(&mut headers, CONTENT_DISPOSITION, attachment);
     let wanted = wanted(&request, &validators, len, settings.multi_range);
     let content = Content { files, id, found, len };
-    content.answer(request.method(), headers, kind, wanted)
+    content.answer(request.method(), headers, kind, wanted).await
+}
+
+/// A file, here or with another member.
+enum Found<R> {
+    Here(SmallRead),
+    Elsewhere(R),
+}
+
+impl<R: RemoteFile> Found<R> {
+    /// Length, time of the last change, whether it can change.
+    fn facts(&self) -> (u64, SystemTime, bool) {
+        match self {
+            Self::Here(SmallRead::Content { content, modified, mutable }) => {
+                (content.len() as u64, *modified, *mutable)
+            }
+            Self::Here(SmallRead::Large(file)) => (file.len, file.modified, file.mutable),
+            Self::Elsewhere(file) => (file.len(), file.modified(), file.is_mutable()),
+        }
+    }
 }
 
 /// Only GET has ranges (RFC 9110, 14.2).
@@ -107,15 +130,21 @@ fn wanted(request: &Request, validators: &Validators, len: u64, multi_range: boo
 }
 
 /// A file that was found, ready to be sent.
-struct Content<F> {
+struct Content<F: Files> {
     files: Arc<F>,
     id: FileId,
-    found: SmallRead,
+    found: Found<F::Remote>,
     len: u64,
 }
 
 impl<F: Files> Content<F> {
-    fn answer(self, method: &Method, mut headers: HeaderMap, kind: HeaderValue, wanted: Wanted) -> Response {
+    async fn answer(
+        self,
+        method: &Method,
+        mut headers: HeaderMap,
+        kind: HeaderValue,
+        wanted: Wanted,
+    ) -> Response {
         let whole = self.len;
         let (status, segments) = match wanted {
             Wanted::All => {
@@ -148,33 +177,38 @@ impl<F: Files> Content<F> {
         if method == Method::HEAD {
             return (status, headers, Body::empty()).into_response();
         }
-        (status, headers, self.body(segments)).into_response()
-    }
-
-    fn body(self, segments: Vec<Segment>) -> Body {
-        match self.found {
-            SmallRead::Content { content, .. } => {
-                let slice = |part: &std::ops::Range<u64>| {
-                    let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
-                    content.slice(bound(part.start)..bound(part.end))
-                };
-                match segments.as_slice() {
-                    [Segment::File(part)] => Body::from(slice(part)),
-                    segments => {
-                        let mut whole = Vec::new();
-                        for segment in segments {
-                            match segment {
-                                Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
-                                Segment::File(part) => whole.extend_from_slice(&slice(part)),
-                            }
-                        }
-                        Body::from(whole)
-                    }
-                }
-            }
-            SmallRead::Large(file) => stream_file(self.files, self.id, file, segments),
+        match self.body(segments).await {
+            Ok(body) => (status, headers, body).into_response(),
+            Err(error) => not_found_elsewhere(error),
         }
     }
+
+    async fn body(self, segments: Vec<Segment>) -> Result<Body, FindError> {
+        match self.found {
+            Found::Here(SmallRead::Content { content, .. }) => Ok(Body::from(cut(&content, &segments))),
+            Found::Here(SmallRead::Large(file)) => Ok(stream_file(self.files, self.id, file, segments)),
+            Found::Elsewhere(file) => elsewhere::body(file, segments).await,
+        }
+    }
+}
+
+/// The segments of content that is in memory.
+fn cut(content: &Bytes, segments: &[Segment]) -> Bytes {
+    let slice = |part: &std::ops::Range<u64>| {
+        let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
+        content.slice(bound(part.start)..bound(part.end))
+    };
+    if let [Segment::File(part)] = segments {
+        return slice(part);
+    }
+    let mut whole = Vec::new();
+    for segment in segments {
+        match segment {
+            Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
+            Segment::File(part) => whole.extend_from_slice(&slice(part)),
+        }
+    }
+    whole.into()
 }
 
 /// The parts of a `multipart/byteranges` body (RFC 9110, 14.6).
@@ -225,6 +259,13 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
 fn not_found() -> Response {
     let detail = "no file has this URL; a file's URL is /GROUP/Mxx/HH/LL/NAME as its upload answered it";
     Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail).into_response()
+}
+
+fn not_found_elsewhere(error: FindError) -> Response {
+    match error {
+        FindError::NotFound => not_found(),
+        FindError::Unreachable => elsewhere::unreachable(),
+    }
 }
 
 fn refused(problem: Problem, page: Option<&settings::Page>) -> Response {

@@ -9,8 +9,8 @@ use http::HeaderValue;
 use protocol::config::web_conf::WebConf;
 use thiserror::Error;
 
-use crate::MimeTable;
 use crate::token::Tokens;
+use crate::{MimeTable, ResponseMode};
 
 /// Longest page for visitors without a token.
 const MAX_FAIL_PAGE: u64 = 1 << 20;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub writers: Writers,
     /// Longest silence of a client that sends a body.
     pub body_timeout: Duration,
+    /// What is done about files that only other members have.
+    pub response_mode: ResponseMode,
     pub(crate) tokens: Option<Tokens>,
 }
 
@@ -55,6 +57,7 @@ impl Settings {
             multi_range: true,
             writers: Writers::Loopback,
             body_timeout: Duration::from_secs(60),
+            response_mode: ResponseMode::default(),
             tokens: None,
         }
     }
@@ -86,7 +89,8 @@ impl Settings {
             }
         };
         let writers = if conf.remote_writes { Writers::Everybody } else { Writers::Loopback };
-        Ok(Self { mime, multi_range: conf.multi_range, writers, body_timeout, tokens })
+        let response_mode = if conf.redirects { ResponseMode::Redirect } else { ResponseMode::Proxy };
+        Ok(Self { mime, multi_range: conf.multi_range, writers, body_timeout, response_mode, tokens })
     }
 }
 

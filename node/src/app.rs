@@ -21,6 +21,7 @@ use crate::native::{self, Native};
 use crate::peers::Peers;
 use crate::received::Received;
 use crate::recovery::Recovery;
+use crate::remote::{self, Remote};
 use crate::replication::Replication;
 use crate::store::{Store, StoreError};
 use crate::trackers::Trackers;
@@ -136,13 +137,23 @@ impl App {
             stat_report_interval: conf.stat_report_interval,
             sync_dir: conf.daemon.base_path.join("data").join("sync"),
             http_port: conf.http.server_port,
+            advertise_url: conf.web.advertise_url.clone(),
             ip_before: store.init_flag().last_ip_addr.split(',').next().and_then(|ip| ip.trim().parse().ok()),
             arranging: tokio::sync::Mutex::new(()),
             own: link::Own::default(),
         };
         let recovery = Recovery::new(&store, &view, &conf, &link.limits);
+        let remote = Remote::new(remote::Setup {
+            store: store.clone(),
+            view: view.clone(),
+            peers: link.peers.clone(),
+            trackers: link.trackers.clone(),
+            limits: link.limits.clone(),
+            port: conf.daemon.port(),
+            http_port: conf.http.server_port.unwrap_or(0),
+        });
         Ok(Self {
-            native: Arc::new(Native { store, view, received }),
+            native: Arc::new(Native { store, view, received, remote }),
             link,
             recovery,
             replication,
@@ -177,7 +188,11 @@ impl App {
             tasks.spawn(service.serve(move |ip| allow.permits(ip), stop.clone(), handle));
         }
         let store = self.native.store.clone();
-        let files = Arc::new(NodeFiles { store: store.clone(), view: self.native.view.clone() });
+        let files = Arc::new(NodeFiles {
+            store: store.clone(),
+            view: self.native.view.clone(),
+            remote: self.native.remote.clone(),
+        });
         for server in self.http {
             let router = gateway::router(Arc::clone(&files), self.settings.clone());
             tasks.spawn(server.serve(router, stop.clone()));

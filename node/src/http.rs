@@ -4,10 +4,11 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, Located, NotReady, OpenFile, SmallRead as Read, UploadSpec, WriteError,
+    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead as Read, UploadSpec, WriteError,
 };
 use protocol::{FileId, GroupName};
 
+use crate::remote::{Miss, Remote, RemoteFile};
 use crate::store::{self, ReadError, SmallRead, Store, Upload};
 use crate::view::{Standing, View};
 
@@ -16,6 +17,7 @@ use crate::view::{Standing, View};
 pub(crate) struct NodeFiles {
     pub(crate) store: Store,
     pub(crate) view: View,
+    pub(crate) remote: Remote,
 }
 
 impl NodeFiles {
@@ -27,7 +29,8 @@ impl NodeFiles {
     fn found<T>(read: Result<T, ReadError>) -> io::Result<Located<T>> {
         match read {
             Ok(found) => Ok(Located::Here(found)),
-            Err(ReadError::NotFound | ReadError::NotRegular | ReadError::Invalid(_)) => Ok(Located::NotFound),
+            Err(ReadError::NotFound) => Ok(Located::Missing),
+            Err(ReadError::NotRegular | ReadError::Invalid(_)) => Ok(Located::NotFound),
             Err(ReadError::Io(error)) => Err(error),
         }
     }
@@ -43,6 +46,7 @@ impl NodeFiles {
 
 impl Files for NodeFiles {
     type Upload = Upload;
+    type Remote = RemoteFile;
 
     fn group(&self) -> GroupName {
         self.store.group()
@@ -50,14 +54,14 @@ impl Files for NodeFiles {
 
     async fn locate(&self, id: &FileId) -> io::Result<Located> {
         if !self.is_own(id) {
-            return Ok(Located::NotFound);
+            return Ok(Located::Missing);
         }
         Self::found(self.store.open_file(&id.name).await)
     }
 
     async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<Read>> {
         if !self.is_own(id) {
-            return Ok(Located::NotFound);
+            return Ok(Located::Missing);
         }
         let read = self.store.read_small(&id.name, 0, 0, max).await.map(|read| match read {
             SmallRead::Content { modified, mutable, content, .. } => {
@@ -70,6 +74,13 @@ impl Files for NodeFiles {
             }
         });
         Self::found(read)
+    }
+
+    async fn find(&self, id: &FileId) -> Result<RemoteFile, FindError> {
+        self.remote.find(id).await.map_err(|miss| match miss {
+            Miss::Nowhere => FindError::NotFound,
+            Miss::Unreachable | Miss::Refused(_) => FindError::Unreachable,
+        })
     }
 
     async fn read_at(&self, id: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {

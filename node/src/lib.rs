@@ -10,6 +10,7 @@ mod native;
 mod peers;
 mod received;
 mod recovery;
+mod remote;
 mod replication;
 pub mod store;
 mod trackers;

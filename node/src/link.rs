@@ -66,6 +66,8 @@ pub(crate) struct Link {
     pub(crate) sync_dir: PathBuf,
     /// Port of the HTTP service.
     pub(crate) http_port: Option<u16>,
+    /// Where others reach it, if the configuration says so.
+    pub(crate) advertise_url: Option<String>,
     /// Own address when the node ran last.
     pub(crate) ip_before: Option<IpAddr>,
     /// Held while the source of old files is arranged, which one tracker does for all.
@@ -80,7 +82,8 @@ impl Link {
 
     /// Where others reach this node by HTTP; empty if they do not.
     fn http_url(&self, ip: IpAddr) -> String {
-        self.http_port.map(|port| format!("http://{}", SocketAddr::new(ip, port))).unwrap_or_default()
+        let own = || self.http_port.map(|port| format!("http://{}", SocketAddr::new(ip, port)));
+        self.advertise_url.clone().or_else(own).unwrap_or_default()
     }
 }
 

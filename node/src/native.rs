@@ -16,6 +16,7 @@ use protocol::{Command, Header, Status, StorageId};
 use tracing::debug;
 
 use crate::received::Received;
+use crate::remote::Remote;
 use crate::store::Store;
 use crate::view::View;
 
@@ -29,6 +30,7 @@ pub(crate) struct Native {
     pub(crate) store: Store,
     pub(crate) view: View,
     pub(crate) received: Received,
+    pub(crate) remote: Remote,
 }
 
 /// What a connection's earlier requests said about it.

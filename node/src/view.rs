@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use protocol::config::StorageIds;
 use protocol::config::params::ClusterParams;
@@ -96,6 +97,11 @@ impl View {
     /// Width of address fields in answers.
     pub(crate) fn width(&self) -> AddressWidth {
         self.read(|known| known.params.response_ip_addr_size)
+    }
+
+    /// Age from which a file is taken to be with all members of its group.
+    pub(crate) fn max_delay(&self) -> Duration {
+        self.read(|known| known.params.storage_sync_file_max_delay)
     }
 
     /// Address of the storage that made a file's name, if it is known.

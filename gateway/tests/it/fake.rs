@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use gateway::files::{
-    Committed, Files, Located, NotReady, OpenFile, SmallRead, Upload, UploadKind, UploadSpec, WriteError,
+    Committed, Files, FindError, Located, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Upload,
+    UploadKind, UploadSpec, WriteError,
 };
 use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir};
 use protocol::{FileId, GroupName, LogicName};
@@ -30,6 +32,22 @@ pub enum Mood {
     FullLater,
 }
 
+/// What the members of the group do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They answer.
+    Answer,
+    /// They do not.
+    Silent,
+    /// One says that it has a file, and is gone when asked for its content.
+    GoneLater,
+    /// One ends in the middle of the content.
+    BreakOff,
+}
+
+/// URL of the other member.
+pub const MEMBER_URL: &str = "https://img2.example.com:8443";
+
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub content: Bytes,
@@ -39,6 +57,14 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct State {
     pub stored: Mutex<HashMap<String, Entry>>,
+    /// What another member has.
+    pub elsewhere: Mutex<HashMap<String, Entry>>,
+    /// How the members behave.
+    pub others: Mutex<Others>,
+    /// Times that members were asked.
+    pub finds: AtomicUsize,
+    /// Parts that were asked for of the other member's file.
+    pub opened: Mutex<Vec<Range<u64>>>,
     pub specs: Mutex<Vec<UploadSpec>>,
     pub mood: Mutex<Mood>,
     /// Uploads that were begun and neither committed nor dropped.
@@ -56,6 +82,10 @@ impl Fake {
     pub fn new() -> Self {
         Self(Arc::new(State {
             stored: Mutex::default(),
+            elsewhere: Mutex::default(),
+            others: Mutex::new(Others::Answer),
+            finds: AtomicUsize::new(0),
+            opened: Mutex::default(),
             specs: Mutex::default(),
             mood: Mutex::new(Mood::Willing),
             live: AtomicUsize::new(0),
@@ -86,6 +116,12 @@ impl Fake {
     pub fn add_as(&self, id: &str, mutable: bool, content: &[u8]) {
         let entry = Entry { content: Bytes::copy_from_slice(content), mutable };
         self.0.stored.lock().unwrap().insert(id.to_owned(), entry);
+    }
+
+    /// Lets another member have a file that is here.
+    pub fn move_away(&self, id: &str) {
+        let entry = self.0.stored.lock().unwrap().remove(id).unwrap();
+        self.0.elsewhere.lock().unwrap().insert(id.to_owned(), entry);
     }
 
     fn keep(&self, kind: &UploadKind, ext: FileExt, content: Bytes) -> Committed {
@@ -145,8 +181,65 @@ impl Drop for FakeUpload {
     }
 }
 
+/// A file that the other member has.
+pub struct FakeRemote {
+    store: Fake,
+    entry: Entry,
+}
+
+impl RemoteFile for FakeRemote {
+    type Content = FakeContent;
+
+    fn len(&self) -> u64 {
+        self.entry.content.len() as u64
+    }
+
+    fn modified(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(TIME.into())
+    }
+
+    fn is_mutable(&self) -> bool {
+        self.entry.mutable
+    }
+
+    fn base_url(&self) -> String {
+        MEMBER_URL.to_owned()
+    }
+
+    async fn open(&self, part: Range<u64>) -> io::Result<FakeContent> {
+        self.store.0.opened.lock().unwrap().push(part.clone());
+        let others = *self.store.0.others.lock().unwrap();
+        if others == Others::GoneLater {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let at = |at| usize::try_from(at).unwrap();
+        let content = self.entry.content.slice(at(part.start)..at(part.end));
+        Ok(FakeContent { content, breaks: others == Others::BreakOff })
+    }
+}
+
+/// Content that comes from the other member in odd pieces.
+pub struct FakeContent {
+    content: Bytes,
+    breaks: bool,
+}
+
+impl RemoteContent for FakeContent {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if self.content.is_empty() {
+            return Ok(None);
+        }
+        if self.breaks && self.content.len() < 70_001 {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(Some(self.content.split_to(self.content.len().min(70_001))))
+    }
+}
+
 impl Files for Fake {
     type Upload = FakeUpload;
+    type Remote = FakeRemote;
 
     fn group(&self) -> GroupName {
         GroupName::parse("group1").unwrap()
@@ -159,11 +252,20 @@ impl Files for Fake {
         }
     }
 
+    async fn find(&self, id: &FileId) -> Result<FakeRemote, FindError> {
+        self.0.finds.fetch_add(1, Ordering::SeqCst);
+        if *self.0.others.lock().unwrap() == Others::Silent {
+            return Err(FindError::Unreachable);
+        }
+        let entry = self.0.elsewhere.lock().unwrap().get(&id.to_string()).cloned();
+        entry.map(|entry| FakeRemote { store: self.clone(), entry }).ok_or(FindError::NotFound)
+    }
+
     async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
         // As from a disk: the answer is not there at the first look.
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
-        let Some(Entry { content, mutable }) = entry else { return Ok(Located::NotFound) };
+        let Some(Entry { content, mutable }) = entry else { return Ok(Located::Missing) };
         let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());
         if content.len() <= max {
             return Ok(Located::Here(SmallRead::Content { content, modified, mutable }));

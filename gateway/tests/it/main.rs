@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod ask;
+mod elsewhere;
 mod fake;
 mod files;
 mod sockets;

@@ -1,6 +1,6 @@
 //! Requests without content: one body in, one answer out. Also where errors of the store become statuses.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use gateway::files::WriteError;
 use protocol::frame::HEADER_LEN;
 use protocol::service::{Connection, ConnectionError};
@@ -12,6 +12,7 @@ use protocol::wire::{Request, Response};
 use protocol::{Command, FileId, Header, Status};
 
 use super::{Native, Next, Session, read_body};
+use crate::remote::Miss;
 use crate::store::{CrcWanted, LinkSpec, ReadError};
 
 /// Answers one request.
@@ -19,14 +20,15 @@ pub(super) async fn serve(
     native: &Native,
     connection: &mut Connection,
     header: &Header,
-    _session: &Session,
+    session: &Session,
 ) -> Result<Next, ConnectionError> {
     let body = match read_body(connection, header).await? {
         Ok(body) => body,
         Err(next) => return Ok(next),
     };
     let mut out = BytesMut::zeroed(HEADER_LEN);
-    let status = match answer(native, header, &body, &mut out).await {
+    let may_ask = may_ask(native, connection, header, session);
+    let status = match answer(native, header, &body, &mut out, may_ask).await {
         Ok(()) => Status::OK,
         Err(status) => {
             out.truncate(HEADER_LEN);
@@ -40,7 +42,22 @@ pub(super) async fn serve(
     Ok(Next::Request)
 }
 
-async fn answer(native: &Native, header: &Header, body: &[u8], out: &mut BytesMut) -> Result<(), Status> {
+/// Whether other members may be asked for what is not here. A C member that sends files on asks on a connection without a
+/// hello whether this node has one: it must hear of the own disk only, or it would not send it.
+fn may_ask(native: &Native, connection: &Connection, header: &Header, session: &Session) -> bool {
+    let is_sender = header.command == Command::QUERY_FILE_INFO
+        && FileInfoFlags::of(header) == FileInfoFlags::NO_CRC32
+        && native.remote.is_member(connection.peer().ip());
+    session.member.is_none() && !is_sender
+}
+
+async fn answer(
+    native: &Native,
+    header: &Header,
+    body: &[u8],
+    out: &mut BytesMut,
+    may_ask: bool,
+) -> Result<(), Status> {
     let store = &native.store;
     match header.command {
         Command::ACTIVE_TEST => {
@@ -62,22 +79,15 @@ async fn answer(native: &Native, header: &Header, body: &[u8], out: &mut BytesMu
             let GetMetadata(file) = decode(body)?;
             let counter = &store.counters().get_metas;
             counter.asked(1);
-            let text = store.metadata(&own(native, &file)?.name).await.map_err(read_status)?;
+            let text = metadata(native, own(native, &file)?, may_ask).await?;
             counter.done(1);
             out.extend_from_slice(&text);
             Ok(())
         }
         Command::QUERY_FILE_INFO => {
             let QueryFileInfo(file) = decode(body)?;
-            let crc = if FileInfoFlags::of(header).has(FileInfoFlags::NO_CRC32) {
-                CrcWanted::No
-            } else {
-                CrcWanted::Yes
-            };
-            let info = store.info(&own(native, &file)?.name, crc).await.map_err(read_status)?;
-            let width = native.view.width();
-            let source = native.view.source_ip(&file);
-            FileInfo { size: info.size, time: info.mtime, crc32: info.crc32, source, width }.encode_body(out);
+            let flags = FileInfoFlags::of(header);
+            file_info(native, own(native, &file)?, flags, may_ask).await?.encode_body(out);
             Ok(())
         }
         Command::TRUNCATE_FILE => {
@@ -103,6 +113,38 @@ async fn answer(native: &Native, header: &Header, body: &[u8], out: &mut BytesMu
     }
 }
 
+async fn metadata(native: &Native, file: &FileId, may_ask: bool) -> Result<Bytes, Status> {
+    match native.store.metadata(&file.name).await {
+        // A file that is here without metadata has none.
+        Err(ReadError::NotFound) if may_ask && is_missing(native, file).await => {
+            native.remote.metadata(file).await.map_err(miss_status)
+        }
+        outcome => outcome.map_err(read_status),
+    }
+}
+
+async fn is_missing(native: &Native, file: &FileId) -> bool {
+    matches!(native.store.info(&file.name, CrcWanted::No).await, Err(ReadError::NotFound))
+}
+
+async fn file_info(
+    native: &Native,
+    file: &FileId,
+    flags: FileInfoFlags,
+    may_ask: bool,
+) -> Result<FileInfo, Status> {
+    let crc = if flags.has(FileInfoFlags::NO_CRC32) { CrcWanted::No } else { CrcWanted::Yes };
+    let (size, time, crc32) = match native.store.info(&file.name, crc).await {
+        Ok(info) => (info.size, info.mtime, info.crc32),
+        Err(ReadError::NotFound) if may_ask => {
+            let info = native.remote.info(file, flags).await.map_err(miss_status)?;
+            (info.size, info.time, info.crc32)
+        }
+        Err(error) => return Err(read_status(error)),
+    };
+    Ok(FileInfo { size, time, crc32, source: native.view.source_ip(file), width: native.view.width() })
+}
+
 pub(super) fn decode<Q: Request>(body: &[u8]) -> Result<Q, Status> {
     Q::decode_body(body).map_err(|_| Status::EINVAL)
 }
@@ -124,6 +166,15 @@ pub(super) fn write_status(error: WriteError) -> Status {
             tracing::error!(doing, error = %source, "a write failed");
             Status::from_io(&source)
         }
+    }
+}
+
+/// A file that cannot be had from elsewhere either, as native clients hear it.
+pub(super) fn miss_status(miss: Miss) -> Status {
+    match miss {
+        Miss::Nowhere => Status::ENOENT,
+        Miss::Unreachable => Status::EAGAIN,
+        Miss::Refused(status) => status,
     }
 }
 

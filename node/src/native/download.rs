@@ -5,17 +5,20 @@ use std::io;
 use std::os::fd::AsFd;
 
 use gateway::files::OpenFile;
+use protocol::client::ClientError;
 use protocol::service::{Connection, ConnectionError};
 use protocol::storage::Download;
 use protocol::wire::Request;
 use protocol::{Command, Header, LogicName, Status};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use rustix::net::SendFlags;
+use thiserror::Error;
 use tokio::io::Interest;
 
-use super::answer::{own, read_status};
+use super::answer::{miss_status, own, read_status};
 use super::{Native, Next, Session, read_body};
-use crate::store::SmallRead;
+use crate::remote::RemoteContent;
+use crate::store::{ReadError, SmallRead};
 
 /// Parts up to this length are read into memory.
 const SMALL: usize = 64 * 1024;
@@ -27,7 +30,7 @@ pub(super) async fn serve(
     native: &Native,
     connection: &mut Connection,
     header: &Header,
-    _session: &Session,
+    session: &Session,
 ) -> Result<Next, ConnectionError> {
     let body = match read_body(connection, header).await? {
         Ok(body) => body,
@@ -36,7 +39,7 @@ pub(super) async fn serve(
     let counters = native.store.counters();
     counters.downloads.asked(1);
     let found = match Download::decode_body(&body) {
-        Ok(request) => find(native, request).await,
+        Ok(request) => find(native, request, session).await,
         Err(_) => Err(Status::EINVAL),
     };
     let sent = match found {
@@ -47,6 +50,14 @@ pub(super) async fn serve(
         Ok(Found::Content(content)) => {
             connection.send_two(&head(content.len() as u64), &content).await?;
             content.len() as u64
+        }
+        Ok(Found::Elsewhere(content)) => {
+            let len = content.left();
+            if let Err(error) = pass_on(connection, content).await {
+                tracing::warn!(%error, "a download from another member broke off");
+                return Ok(Next::Close);
+            }
+            len
         }
         Ok(Found::Part { name, file, offset, len }) => {
             send_head(connection, &head(len)).await?;
@@ -71,12 +82,23 @@ fn head(body_len: u64) -> [u8; protocol::frame::HEADER_LEN] {
 enum Found {
     Content(bytes::Bytes),
     Part { name: LogicName, file: OpenFile, offset: u64, len: u64 },
+    Elsewhere(RemoteContent),
 }
 
-async fn find(native: &Native, request: Download) -> Result<Found, Status> {
+async fn find(native: &Native, request: Download, session: &Session) -> Result<Found, Status> {
     let Download { offset, len, file } = request;
     let name = &own(native, &file)?.name;
-    let read = native.store.read_small(name, offset, len, SMALL).await.map_err(read_status)?;
+    let read = match native.store.read_small(name, offset, len, SMALL).await {
+        Err(ReadError::NotFound) if session.member.is_none() => {
+            return native
+                .remote
+                .download(&file, offset, len)
+                .await
+                .map(Found::Elsewhere)
+                .map_err(miss_status);
+        }
+        read => read.map_err(read_status)?,
+    };
     // Nothing of an empty file can be had from its beginning; anything else from the end on is a mistake.
     let check = |file_len: u64| {
         if offset < file_len || offset == 0 && file_len == 0 { Ok(()) } else { Err(Status::EINVAL) }
@@ -90,6 +112,24 @@ async fn find(native: &Native, request: Download) -> Result<Found, Status> {
             Ok(Found::Part { name: name.clone(), file, offset, len })
         }
     }
+}
+
+/// Sends what another member sends.
+async fn pass_on(connection: &mut Connection, mut content: RemoteContent) -> Result<(), PassError> {
+    send_head(connection, &head(content.left())).await?;
+    while let Some(piece) = content.next().await? {
+        connection.send(&piece).await?;
+    }
+    Ok(())
+}
+
+/// Which side ended the passing.
+#[derive(Debug, Error)]
+enum PassError {
+    #[error(transparent)]
+    Client(#[from] ConnectionError),
+    #[error(transparent)]
+    Member(#[from] ClientError),
 }
 
 /// Sends a part of a file. What the disk has to be asked for is read by the store's threads first.

@@ -173,15 +173,9 @@ impl Connection {
         let mut left = len;
         let mut buffer = BytesMut::new();
         while left > 0 {
-            let room = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            buffer.reserve(room);
-            let mut limited = (&mut self.stream).take(room as u64);
-            let read = timeout(self.network_timeout, limited.read_buf(&mut buffer)).await;
-            match self.checked(command, read)? {
-                0 => return Err(self.broken(command, io::ErrorKind::UnexpectedEof.into())),
-                read => left -= read as u64,
-            }
-            take(buffer.split().freeze()).await.map_err(ClientError::Content)?;
+            let piece = self.next_piece(command, left, &mut buffer).await?;
+            left -= piece.len() as u64;
+            take(piece).await.map_err(ClientError::Content)?;
         }
         self.reusable = true;
         Ok(())
@@ -208,6 +202,24 @@ impl Connection {
             }
             take(buffer.split().freeze()).await.map_err(ClientError::Content)?;
         }
+    }
+
+    /// What has come of a body of which `left` bytes, at least one, are still to be read. `buffer` is working room.
+    pub async fn next_piece(
+        &mut self,
+        command: Command,
+        left: u64,
+        buffer: &mut BytesMut,
+    ) -> Result<Bytes, ClientError> {
+        let room = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        buffer.reserve(room);
+        let mut limited = (&mut self.stream).take(room as u64);
+        let read = timeout(self.network_timeout, limited.read_buf(buffer)).await;
+        match self.checked(command, read)? {
+            0 => return Err(self.broken(command, io::ErrorKind::UnexpectedEof.into())),
+            read => self.reusable = read as u64 == left,
+        }
+        Ok(buffer.split().freeze())
     }
 
     async fn read_exact(&mut self, command: Command, bytes: &mut [u8]) -> Result<(), ClientError> {

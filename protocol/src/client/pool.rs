@@ -61,12 +61,20 @@ impl Pool {
 
     /// An idle connection that its server has not closed, or a new one.
     pub async fn take(&self, address: SocketAddr) -> Result<Connection, ClientError> {
+        match self.take_idle(address) {
+            Some(connection) => Ok(connection),
+            None => Connection::open(address, &self.limits).await,
+        }
+    }
+
+    /// An idle connection that its server has not closed.
+    pub fn take_idle(&self, address: SocketAddr) -> Option<Connection> {
         while let Some((connection, since)) = self.pop(address) {
             if since.elapsed() < self.limits.max_idle_time && !connection.is_stale() {
-                return Ok(connection);
+                return Some(connection);
             }
         }
-        Connection::open(address, &self.limits).await
+        None
     }
 
     /// Keeps a connection for the next request, if it can have one.

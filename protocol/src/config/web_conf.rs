@@ -30,6 +30,22 @@ pub struct WebConf {
     /// `http.allow_remote_writes`: whether uploads and deletions by HTTP are taken from other machines too. Anyone who
     /// reaches the port may then write. Off, they are taken from this machine only.
     pub remote_writes: bool,
+    /// `response_mode=redirect`: clients are sent to a member that has what this one lacks; else its bytes pass through.
+    pub redirects: bool,
+    /// `http.advertise_url`: scheme, host and port, and perhaps a path before that of a file, under which browsers reach
+    /// this node, where that is not its own address and port.
+    pub advertise_url: Option<String>,
+}
+
+/// Longest `http.advertise_url`: members tell it each other.
+const MAX_URL_LEN: usize = 512;
+
+/// Whether a text can stand before the path of a file in a URL.
+pub fn is_base_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}?#@".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(is_plain))
+        && text.len() <= MAX_URL_LEN
 }
 
 impl WebConf {
@@ -53,9 +69,35 @@ impl WebConf {
                 .map(|name| keys.ini.relative(name)),
             multi_range: multi_range || disabled,
             remote_writes: keys.flag("http.allow_remote_writes", false),
+            redirects: read_response_mode(keys),
+            advertise_url: read_advertise_url(keys),
             tokens: if check_token && !disabled { read_tokens(keys) } else { None },
         }
     }
+}
+
+fn read_response_mode(keys: &mut KeyReader<'_>) -> bool {
+    match keys.text_or_none("response_mode") {
+        None | Some("proxy") => false,
+        Some("redirect") => true,
+        Some(other) => {
+            keys.warn(
+                "response_mode",
+                format_args!("'{other}' is neither proxy nor redirect; read as proxy"),
+            );
+            false
+        }
+    }
+}
+
+fn read_advertise_url(keys: &mut KeyReader<'_>) -> Option<String> {
+    let key = "http.advertise_url";
+    let text = keys.text_or_none(key)?.trim_end_matches('/');
+    if !is_base_url(text) {
+        keys.refuse(key, format_args!("'{text}' is no URL; write such as https://img1.example.com:8443"));
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn read_tokens(keys: &mut KeyReader<'_>) -> Option<TokenConf> {

@@ -13,6 +13,8 @@ use crate::fake::Fake;
 
 fn settings(page: Option<std::path::PathBuf>) -> Settings {
     let conf = WebConf {
+        redirects: false,
+        advertise_url: None,
         default_content_type: "application/octet-stream".to_owned(),
         mime_types_filename: None,
         multi_range: true,

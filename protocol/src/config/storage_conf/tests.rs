@@ -96,8 +96,27 @@ fn store_paths() {
 fn keys_of_other_files_say_where_they_belong() {
     odd("use_storage_id = true", "belongs in tracker.conf, client.conf, mod_fastdfs.conf (storages learn it");
     odd("reserved_storage_space = 10%", "belongs in tracker.conf");
-    odd("response_mode = proxy", "belongs in mod_fastdfs.conf");
+    odd("flv_support = true", "belongs in mod_fastdfs.conf");
     odd("stor_path0 = /a", "did you mean store_path#?");
+}
+
+#[test]
+fn urls_and_what_is_done_about_files_of_others() {
+    let web = |text: &str| clean(text).web;
+    assert!(!web("").redirects && web("").advertise_url.is_none());
+    assert!(web("response_mode = redirect").redirects && !web("response_mode = proxy").redirects);
+    assert!(!odd("response_mode = Redirect", "neither proxy nor redirect").web.redirects);
+    for (written, read) in [
+        ("https://img1.example.com:8443/", "https://img1.example.com:8443"),
+        ("http://[::1]:8888/files", "http://[::1]:8888/files"),
+    ] {
+        assert_eq!(web(&format!("http.advertise_url = {written}")).advertise_url.as_deref(), Some(read));
+    }
+    for bad in
+        ["img1.example.com", "ftp://a", "http://", "http:///a", "http://a b", "http://a?b", "http://u@a"]
+    {
+        refused(&format!("http.advertise_url = {bad}"), "is no URL");
+    }
 }
 
 #[test]

@@ -1,0 +1,255 @@
+//! Files that other members have: a read never fails because this one lags.
+//!
+//! Who is asked is the [`plan`]'s business, how the [`ask`]ing goes that module's. Members are asked natively, C ones and
+//! ours alike; the hello on each connection makes the other side answer from its own disk, so a question makes one hop.
+
+mod ask;
+mod content;
+mod memory;
+mod plan;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use protocol::client::{ClientError, ClientLimits, Connection, Pool};
+use protocol::config::web_conf::is_base_url;
+use protocol::file_id::FileKind;
+use protocol::storage::{Download, FileInfo, FileInfoFlags, GetMetadata, QueryFileInfo};
+use protocol::wire::{DecodeError, Request, Response};
+use protocol::{Command, FileId, LogicName, Status};
+
+use crate::peers::Peers;
+use crate::store::Store;
+use crate::trackers::Trackers;
+use crate::view::{Standing, View};
+use ask::Round;
+use memory::{Nowhere, Silent};
+use plan::{Knowledge, Plan, is_told_by_name};
+
+pub(crate) use content::{RemoteContent, RemoteFile};
+
+/// Longest wait for a connection to a member: they are near.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest answer that is no content: metadata.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// Why there is nothing from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// All who could have it were asked, or it is known to be gone.
+    Nowhere,
+    /// Some who may have it do not answer.
+    Unreachable,
+    /// A member refuses the question.
+    Refused(Status),
+}
+
+/// What the asking needs.
+pub(crate) struct Setup {
+    pub(crate) store: Store,
+    pub(crate) view: View,
+    pub(crate) peers: Peers,
+    pub(crate) trackers: Trackers,
+    /// Of connections to members.
+    pub(crate) limits: ClientLimits,
+    /// Own native port.
+    pub(crate) port: u16,
+    /// Own HTTP port, which members that do not say theirs are taken to have too.
+    pub(crate) http_port: u16,
+}
+
+struct Shared {
+    store: Store,
+    view: View,
+    peers: Peers,
+    trackers: Trackers,
+    pool: Pool,
+    port: u16,
+    http_port: u16,
+    nowhere: Nowhere,
+    silent: Silent,
+}
+
+/// The other members as holders of files. Clones share connections and memory.
+#[derive(Clone)]
+pub(crate) struct Remote(Arc<Shared>);
+
+impl Remote {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup { store, view, peers, trackers, limits, port, http_port } = setup;
+        let connect_timeout = limits.connect_timeout.min(CONNECT_TIMEOUT);
+        let pool = Pool::new(ClientLimits { connect_timeout, connect_retries: 0, ..limits });
+        let (nowhere, silent) = (Nowhere::new(), Silent::default());
+        Self(Arc::new(Shared { store, view, peers, trackers, pool, port, http_port, nowhere, silent }))
+    }
+
+    /// Whether a member asks from this address.
+    pub(crate) fn is_member(&self, ip: IpAddr) -> bool {
+        let peers = self.0.peers.list();
+        peers.is_empty() || peers.iter().any(|peer| peer.ip == ip)
+    }
+
+    /// Size and time of a file, and who has it.
+    pub(crate) async fn find(&self, id: &FileId) -> Result<RemoteFile, Miss> {
+        // Content that never changes needs no checksum from over there, and what does change has none that would hold.
+        let flags = FileInfoFlags(FileInfoFlags::NO_CRC32.0 | FileInfoFlags::QUIET.0);
+        let (at, info) = self.ask_info(id, flags).await?;
+        Ok(RemoteFile::new(self.clone(), id.clone(), at, &info))
+    }
+
+    /// What a member knows of a file.
+    pub(crate) async fn info(&self, id: &FileId, flags: FileInfoFlags) -> Result<FileInfo, Miss> {
+        self.ask_info(id, flags).await.map(|(_, info)| info)
+    }
+
+    async fn ask_info(&self, id: &FileId, flags: FileInfoFlags) -> Result<(SocketAddr, FileInfo), Miss> {
+        let (pool, frame) = (self.0.pool.clone(), QueryFileInfo(id.clone()).to_frame_with(flags).freeze());
+        self.first(id, &[], move |connection| {
+            call::<FileInfo>(pool.clone(), connection, Command::QUERY_FILE_INFO, frame.clone())
+        })
+        .await
+    }
+
+    /// A file's metadata.
+    pub(crate) async fn metadata(&self, id: &FileId) -> Result<Bytes, Miss> {
+        let (pool, frame) = (self.0.pool.clone(), GetMetadata(id.clone()).to_frame().freeze());
+        let asked = self.first(id, &[], move |connection| {
+            call::<Bytes>(pool.clone(), connection, Command::GET_METADATA, frame.clone())
+        });
+        asked.await.map(|(_, text)| text)
+    }
+
+    /// A part of a file; `len` 0 means to the end. It begins to flow once this returns.
+    pub(crate) async fn download(&self, id: &FileId, offset: u64, len: u64) -> Result<RemoteContent, Miss> {
+        self.download_but(id, offset, len, None, &[]).await
+    }
+
+    /// The same, of `expected` bytes, from others than those that failed.
+    async fn download_but(
+        &self,
+        id: &FileId,
+        offset: u64,
+        len: u64,
+        expected: Option<u64>,
+        failed: &[SocketAddr],
+    ) -> Result<RemoteContent, Miss> {
+        let pool = self.0.pool.clone();
+        let frame = Download { offset, len, file: id.clone() }.to_frame().freeze();
+        let asked = self.first(id, failed, move |connection| {
+            content::open(pool.clone(), connection, frame.clone(), expected)
+        });
+        asked.await.map(|(_, content)| content)
+    }
+
+    /// A part from a given member.
+    async fn download_from(
+        &self,
+        at: SocketAddr,
+        id: &FileId,
+        offset: u64,
+        len: u64,
+    ) -> Result<RemoteContent, ClientError> {
+        let pool = self.0.pool.clone();
+        let frame = Download { offset, len, file: id.clone() }.to_frame().freeze();
+        let ask = |connection| content::open(pool.clone(), connection, frame.clone(), Some(len));
+        self.0.ask_member(at, ask).await
+    }
+
+    /// Where browsers reach a member.
+    fn base_url(&self, at: SocketAddr) -> String {
+        let shared = &*self.0;
+        let peer = shared.peers.list().into_iter().find(|peer| peer.ip == at.ip() && peer.port == at.port());
+        let told = peer.and_then(|peer| shared.view.http_url(&peer.id)).filter(|url| is_base_url(url));
+        told.unwrap_or_else(|| format!("http://{}", SocketAddr::new(at.ip(), shared.http_port)))
+    }
+
+    /// Asks the members in turn.
+    async fn first<T, F, Fut>(
+        &self,
+        id: &FileId,
+        skip: &[SocketAddr],
+        ask: F,
+    ) -> Result<(SocketAddr, T), Miss>
+    where
+        T: Send,
+        F: Fn(Connection) -> Fut + Clone + Send + Sync,
+        Fut: Future<Output = Result<T, ClientError>> + Send,
+    {
+        let shared = &*self.0;
+        if !may_be_elsewhere(&id.name) || shared.store.was_deleted(&id.name) && shared.is_own_group(id) {
+            return Err(Miss::Nowhere);
+        }
+        if shared.nowhere.contains(id) {
+            return Err(Miss::Nowhere);
+        }
+        if shared.peers.own().is_none() {
+            return Err(Miss::Unreachable);
+        }
+        let outcome = Round::new(shared, id, shared.plan(id), skip).first(ask).await;
+        // A slave's name is known before the slave is there.
+        if matches!(outcome, Err(Miss::Nowhere)) && is_told_by_name(id) {
+            shared.nowhere.note(id);
+        }
+        outcome
+    }
+}
+
+impl Shared {
+    fn is_own_group(&self, id: &FileId) -> bool {
+        id.group == self.store.group()
+    }
+
+    fn plan(&self, id: &FileId) -> Plan {
+        if !self.is_own_group(id) {
+            return Plan::foreign();
+        }
+        let own = self.own_addresses();
+        let knowledge = Knowledge { peers: &self.peers, own: &own, source_ip: self.view.source_ip(id) };
+        Plan::own_group(id, &knowledge, |at| self.silent.contains(at))
+    }
+
+    fn own_addresses(&self) -> Vec<IpAddr> {
+        self.store.identity().map(|identity| identity.addresses).unwrap_or_default()
+    }
+
+    /// Whether this is the node's own native address.
+    fn is_own(&self, at: SocketAddr) -> bool {
+        at.port() == self.port && self.own_addresses().contains(&at.ip())
+    }
+
+    /// Whether what this node lacks of its own files is gone, not on its way back.
+    fn is_settled(&self) -> bool {
+        self.view.standing() == Standing::Active
+    }
+
+    /// Whether the file is older than the longest time that the cluster takes to bring a file to all members.
+    fn is_old(&self, id: &FileId) -> bool {
+        let Ok(code) = id.name.code() else { return true };
+        let made = UNIX_EPOCH + Duration::from_secs(code.timestamp.into());
+        SystemTime::now().duration_since(made).is_ok_and(|age| age > self.view.max_delay())
+    }
+}
+
+/// Whether others can have a file of this name. Names that hold no code are made by nobody; metadata is asked for by a
+/// command of its own, and as a file nobody is to see it.
+fn may_be_elsewhere(name: &LogicName) -> bool {
+    name.code().is_ok()
+        && name.kind().is_ok()
+        && !(name.as_str().ends_with("-m") && name.kind() != Ok(FileKind::Normal))
+}
+
+/// One question whose answer fits in memory.
+async fn call<A: Response>(
+    pool: Pool,
+    mut connection: Connection,
+    command: Command,
+    frame: Bytes,
+) -> Result<A, ClientError> {
+    connection.send(command, &frame).await?;
+    let body = connection.answer(command, MAX_ANSWER).await;
+    let address = connection.address();
+    pool.give_back(connection);
+    A::decode_body(&body?).map_err(|source: DecodeError| ClientError::Answer { address, command, source })
+}

@@ -1,0 +1,219 @@
+//! Asking members: one after the other, the next one early if one takes long; the first that has the file wins.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use protocol::client::{ClientError, Connection};
+use protocol::storage::ReportServerId;
+use protocol::sync::HELLO;
+use protocol::tracker::{FileName, QueryFetchAll, ServerListAnswer};
+use protocol::wire::{Request, frame};
+use protocol::{Command, FileId, Status};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::plan::Plan;
+use super::{Miss, Shared};
+
+/// A member that has not answered by then gets company.
+const HEAD_START: Duration = Duration::from_millis(200);
+/// Longest wait for a member's answer, connecting included.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for the trackers: one may hang before another answers.
+const TRACKER_PATIENCE: Duration = Duration::from_secs(11);
+/// Longest answer to a hello.
+const MAX_HELLO: u64 = 64;
+
+/// What came of one question.
+enum Heard<T> {
+    /// Members that a tracker names, or that no tracker could be asked.
+    Named(Result<Vec<SocketAddr>, ()>),
+    Member(SocketAddr, Result<T, ClientError>),
+}
+
+type Question<'a, T> = Pin<Box<dyn Future<Output = Heard<T>> + Send + 'a>>;
+
+/// Where the asking stands.
+pub(super) struct Round<'a, T> {
+    shared: &'a Shared,
+    id: &'a FileId,
+    plan: Plan,
+    queue: VecDeque<SocketAddr>,
+    asked: Vec<SocketAddr>,
+    running: FuturesUnordered<Question<'a, T>>,
+    /// Members, or the trackers, that gave no usable answer.
+    failed: Vec<SocketAddr>,
+    no_tracker: bool,
+    said_no: Vec<SocketAddr>,
+    refusal: Option<Status>,
+}
+
+impl<'a, T: Send + 'a> Round<'a, T> {
+    /// `skip` are members that failed already.
+    pub(super) fn new(shared: &'a Shared, id: &'a FileId, mut plan: Plan, skip: &[SocketAddr]) -> Self {
+        let queue = std::mem::take(&mut plan.first).into();
+        Self {
+            shared,
+            id,
+            plan,
+            queue,
+            asked: skip.to_vec(),
+            running: FuturesUnordered::new(),
+            failed: skip.to_vec(),
+            no_tracker: false,
+            said_no: Vec::new(),
+            refusal: None,
+        }
+    }
+
+    /// Asks until one has it, or all were asked. `ask` is one question over a connection; if it says no, the connection
+    /// was given back.
+    pub(super) async fn first<F, Fut>(mut self, ask: F) -> Result<(SocketAddr, T), Miss>
+    where
+        F: Fn(Connection) -> Fut + Clone + Send + Sync + 'a,
+        Fut: Future<Output = Result<T, ClientError>> + Send + 'a,
+    {
+        loop {
+            let more = self.ask_next(&ask);
+            if self.running.is_empty() {
+                return Err(self.verdict());
+            }
+            let company = Instant::now() + HEAD_START;
+            let heard = tokio::select! {
+                biased;
+                heard = self.running.next() => heard,
+                () = sleep_until(company), if more => None,
+            };
+            match heard {
+                None => {}
+                Some(Heard::Named(Ok(named))) => self.queue.extend(named),
+                Some(Heard::Named(Err(()))) => self.no_tracker = true,
+                Some(Heard::Member(at, Ok(found))) => {
+                    self.shared.silent.forget(at);
+                    return Ok((at, found));
+                }
+                Some(Heard::Member(at, Err(error))) => self.hear_no(at, &error),
+            }
+        }
+    }
+
+    /// Asks the next one; whether there may be more.
+    fn ask_next<F, Fut>(&mut self, ask: &F) -> bool
+    where
+        F: Fn(Connection) -> Fut + Clone + Send + Sync + 'a,
+        Fut: Future<Output = Result<T, ClientError>> + Send + 'a,
+    {
+        loop {
+            while let Some(at) = self.queue.pop_front() {
+                if self.asked.contains(&at) || self.shared.is_own(at) {
+                    continue;
+                }
+                self.asked.push(at);
+                let (shared, ask) = (self.shared, ask.clone());
+                self.running
+                    .push(Box::pin(async move { Heard::Member(at, shared.ask_member(at, ask).await) }));
+                return self.has_more();
+            }
+            if std::mem::take(&mut self.plan.ask_tracker) {
+                let (shared, id) = (self.shared, self.id);
+                self.running.push(Box::pin(async move { Heard::Named(shared.ask_tracker(id).await) }));
+                return self.has_more();
+            }
+            if self.plan.rest.is_empty() {
+                return false;
+            }
+            self.queue = std::mem::take(&mut self.plan.rest).into();
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        self.plan.ask_tracker || !self.queue.is_empty() || !self.plan.rest.is_empty()
+    }
+
+    fn hear_no(&mut self, at: SocketAddr, error: &ClientError) {
+        match error.status() {
+            Some(Status::ENOENT) => {
+                self.shared.silent.forget(at);
+                self.said_no.push(at);
+            }
+            status => {
+                tracing::debug!(id = %self.id, %at, %error, "a member gives no answer about a file that is not here");
+                match status {
+                    Some(status) => self.refusal = Some(status),
+                    None => self.shared.silent.note(at),
+                }
+                self.failed.push(at);
+            }
+        }
+    }
+
+    /// Nobody has it, or those that may have it do not answer.
+    fn verdict(&self) -> Miss {
+        let source_said_no = self.plan.source.is_some_and(|source| self.said_no.contains(&source))
+            || self.plan.is_own && self.shared.is_settled();
+        let is_old = || self.shared.is_old(self.id);
+        let all_answered = self.failed.is_empty() && !self.no_tracker;
+        // A file that is older than the cluster's longest delay is with all, so those who answered speak for the rest.
+        let others_speak = !self.said_no.is_empty() && is_old();
+        if source_said_no || all_answered || others_speak {
+            return Miss::Nowhere;
+        }
+        self.refusal.map_or(Miss::Unreachable, Miss::Refused)
+    }
+}
+
+impl Shared {
+    /// One question to one member. A kept connection may have ended just now; then a new one is tried.
+    pub(super) async fn ask_member<T, F, Fut>(&self, at: SocketAddr, ask: F) -> Result<T, ClientError>
+    where
+        F: Fn(Connection) -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        let asking = async {
+            if let Some(kept) = self.pool.take_idle(at) {
+                match ask(kept).await {
+                    Err(ClientError::Broken { .. }) => {}
+                    outcome => return outcome,
+                }
+            }
+            ask(self.open(at).await?).await
+        };
+        let silent =
+            |_| ClientError::Connect { address: at.to_string(), source: std::io::ErrorKind::TimedOut.into() };
+        timeout(PATIENCE.min(self.pool.limits().network_timeout), asking).await.map_err(silent)?
+    }
+
+    /// A connection on which the other side answers from its own disk only, since it knows that a member asks.
+    async fn open(&self, at: SocketAddr) -> Result<Connection, ClientError> {
+        let mut connection = Connection::open(at, self.pool.limits()).await?;
+        let own = self.peers.own().ok_or(ClientError::NoTracker)?;
+        let hello: BytesMut =
+            frame(Command::REPORT_SERVER_ID, HELLO, |out| ReportServerId(own).encode_body(out));
+        connection.send(Command::REPORT_SERVER_ID, &hello).await?;
+        connection.answer(Command::REPORT_SERVER_ID, MAX_HELLO).await?;
+        Ok(connection)
+    }
+
+    /// Members that a tracker names for a file. A tracker that refuses knows of none.
+    async fn ask_tracker(&self, id: &FileId) -> Result<Vec<SocketAddr>, ()> {
+        let Ok(name) = FileName::new(id.name.as_str().as_bytes()) else { return Ok(Vec::new()) };
+        let request = QueryFetchAll { group: id.group, name };
+        let asking = timeout(TRACKER_PATIENCE, self.trackers.ask::<_, ServerListAnswer>(&request));
+        match asking.await {
+            Ok(Ok(answer)) => {
+                Ok(answer.servers.iter().map(|server| SocketAddr::new(server.ip, server.port)).collect())
+            }
+            Ok(Err(error)) if error.status().is_some() => Ok(Vec::new()),
+            Ok(Err(error)) => {
+                tracing::debug!(%id, %error, "no tracker says who has a file");
+                Err(())
+            }
+            Err(_) => Err(()),
+        }
+    }
+}

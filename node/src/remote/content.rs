@@ -1,0 +1,151 @@
+//! A file that another member has: its facts, and its content as it comes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use protocol::client::{ClientError, Connection, Pool};
+use protocol::file_id::FileKind;
+use protocol::storage::FileInfo;
+use protocol::wire::DecodeError;
+use protocol::{Command, FileId};
+
+use super::{Miss, Remote};
+
+const COMMAND: Command = Command::DOWNLOAD_FILE;
+
+/// A file on another member.
+pub(crate) struct RemoteFile {
+    remote: Remote,
+    id: FileId,
+    /// Who has it.
+    at: SocketAddr,
+    len: u64,
+    modified: SystemTime,
+    mutable: bool,
+}
+
+impl RemoteFile {
+    /// Validators are those that the holder would give, as far as seconds tell.
+    pub(super) fn new(remote: Remote, id: FileId, at: SocketAddr, info: &FileInfo) -> Self {
+        let named = match id.name.kind() {
+            Ok(FileKind::Normal | FileKind::Trunk(_)) => id.name.code().ok(),
+            _ => None,
+        };
+        let seconds = named.map_or(u64::try_from(info.time).unwrap_or(0), |code| code.timestamp.into());
+        let modified = UNIX_EPOCH + Duration::from_secs(seconds);
+        Self { remote, id, at, len: info.size, modified, mutable: named.is_none() }
+    }
+}
+
+impl gateway::files::RemoteFile for RemoteFile {
+    type Content = RemoteContent;
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn modified(&self) -> SystemTime {
+        self.modified
+    }
+
+    fn is_mutable(&self) -> bool {
+        self.mutable
+    }
+
+    fn base_url(&self) -> String {
+        self.remote.base_url(self.at)
+    }
+
+    async fn open(&self, part: Range<u64>) -> io::Result<RemoteContent> {
+        let len = part.end - part.start;
+        if len == 0 {
+            return Ok(RemoteContent::empty());
+        }
+        // The holder first; whoever else has it if that one is gone meanwhile.
+        let from_holder = self.remote.download_from(self.at, &self.id, part.start, len).await;
+        let error = match from_holder {
+            Ok(content) => return Ok(content),
+            Err(error) => error,
+        };
+        tracing::debug!(id = %self.id, at = %self.at, %error, "the holder of a file is gone, looking for another");
+        let asked = self.remote.download_but(&self.id, part.start, len, Some(len), &[self.at]).await;
+        asked.map_err(|miss| {
+            io::Error::other(match miss {
+                Miss::Nowhere => "no member has the file any more",
+                Miss::Unreachable | Miss::Refused(_) => "no member that has the file answers",
+            })
+        })
+    }
+}
+
+/// Content on its way from another member.
+pub(crate) struct RemoteContent {
+    /// `None` once all has come.
+    source: Option<(Connection, Pool)>,
+    left: u64,
+    buffer: BytesMut,
+}
+
+impl RemoteContent {
+    fn empty() -> Self {
+        Self { source: None, left: 0, buffer: BytesMut::new() }
+    }
+
+    /// Bytes that are still to come.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next bytes; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let Some((connection, _)) = &mut self.source else { return Ok(None) };
+        let piece = connection.next_piece(COMMAND, self.left, &mut self.buffer).await?;
+        self.left -= piece.len() as u64;
+        if self.left == 0
+            && let Some((connection, pool)) = self.source.take()
+        {
+            pool.give_back(connection);
+        }
+        Ok(Some(piece))
+    }
+}
+
+impl gateway::files::RemoteContent for RemoteContent {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        self.next().await.map_err(io::Error::other)
+    }
+}
+
+/// Asks for content; done when the answer's header says that it comes, of the length that is expected.
+pub(super) async fn open(
+    pool: Pool,
+    mut connection: Connection,
+    frame: Bytes,
+    expected: Option<u64>,
+) -> Result<RemoteContent, ClientError> {
+    connection.send(COMMAND, &frame).await?;
+    let header = match connection.answer_header(COMMAND, i64::MAX.unsigned_abs()).await {
+        Ok(header) => header,
+        Err(error) => {
+            pool.give_back(connection);
+            return Err(error);
+        }
+    };
+    let left = header.body_len;
+    if expected.is_some_and(|expected| expected != left) {
+        let len = usize::try_from(left).unwrap_or(usize::MAX);
+        let source = DecodeError::BadLength { message: "content", len };
+        return Err(ClientError::Answer { address: connection.address(), command: COMMAND, source });
+    }
+    if left == 0 {
+        pool.give_back(connection);
+        return Ok(RemoteContent::empty());
+    }
+    Ok(RemoteContent { source: Some((connection, pool)), left, buffer: BytesMut::new() })
+}
