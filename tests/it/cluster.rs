@@ -140,7 +140,7 @@ pub(crate) async fn ready(url: &str) -> Result<(), String> {
 }
 
 /// Starts `role` as its systemd unit does, with another configuration.
-fn start(role: &str, conf: &Path) -> Process {
+pub(crate) fn start(role: &str, conf: &Path) -> Process {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../deploy/systemd/fdfs-{role}.service"));
     let unit = std::fs::read_to_string(unit).expect("there is a unit for each daemon");
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("it starts something");

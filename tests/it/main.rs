@@ -14,12 +14,14 @@ mod content;
 mod crash;
 mod daemons;
 mod dev;
+mod group;
 mod hostile;
 mod memory;
 mod one_store;
 mod process;
 mod reference;
 mod refusals;
+mod torture;
 mod wait;
 
 use std::io::Write;

@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::{address, client_crate, skipped};
 
 /// FastDFS's own program `name`, not one of ours under that name.
-fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())?;
     let real = found.canonicalize().ok()?;
@@ -26,7 +26,7 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Says so and is false when FastDFS is not here.
-fn is_here(test: &str) -> bool {
+pub(crate) fn is_here(test: &str) -> bool {
     let here = ["fdfs_trackerd", "fdfs_storaged", "fdfs_test"].iter().all(|name| program(name).is_some());
     if !here {
         skipped(test, "FastDFS (fdfs_trackerd, fdfs_storaged, fdfs_test) is not on the PATH");
