@@ -26,7 +26,12 @@ mod wait;
 
 use std::io::Write;
 
-/// Says why a test did nothing. Written past the test harness, which hides what passing tests print.
+/// Says why a test did nothing.
 fn skipped(test: &str, why: &str) {
-    writeln!(std::io::stderr(), "skipped: {test}: {why}").expect("stderr can be written");
+    say(&format!("skipped: {test}: {why}"));
+}
+
+/// Writes past the test harness, which hides what passing tests print.
+fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").expect("stderr can be written");
 }

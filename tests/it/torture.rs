@@ -23,6 +23,7 @@ use crate::address::{self, TRACKER_PORT};
 use crate::group::Group;
 use crate::group::server::{Make, Server};
 use crate::reference::is_here;
+use crate::say;
 use board::Board;
 use faults::{Fault, Lanes, Schedule};
 use history::History;
@@ -133,7 +134,7 @@ async fn run(plan: Plan) {
     let violations = history.violations();
     let shown = violations[..violations.len().min(20)].join("\n");
     assert!(violations.is_empty(), "{} violations\n{shown}\n{:#?}", violations.len(), history.counts());
-    println!("seed {}: {} files, {:#?}", plan.seed, history.all().len(), history.counts());
+    say(&format!("torture with seed {}: {} files, {:?}", plan.seed, history.all().len(), history.counts()));
 }
 
 /// The place of a run: kept with its story when the run fails.
@@ -147,13 +148,13 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let Some(dir) = self.dir.take_if(|_| std::thread::panicking()) else { return };
         let kept = dir.keep();
-        eprintln!(
+        say(&format!(
             "FDFS_TORTURE_SEED={}; disks, logs and story.txt are kept in {}",
             self.seed,
             kept.display()
-        );
+        ));
         if let Err(error) = std::fs::write(kept.join("story.txt"), self.board.story()) {
-            eprintln!("no story.txt: {error}\n{}", self.board.story());
+            say(&format!("no story.txt: {error}\n{}", self.board.story()));
         }
     }
 }

@@ -198,8 +198,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // What passes through the harness's capture is shown with the failed test.
-            eprintln!("{}", self.log_tail(30));
+            crate::say(&self.log_tail(30));
         }
     }
 }
