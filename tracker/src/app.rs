@@ -1,7 +1,6 @@
 //! Starting and stopping a tracker: its directory, its listeners, its timers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,10 +14,10 @@ use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::files::{self, FileError};
-use crate::peers::last_run::LastRun;
+use crate::peers::last_run::{self, LastRun};
 use crate::peers::{self, Peers};
 use crate::saver::Saver;
 use crate::state::{Cluster, IdTrust, NameSource, Rules, TrunkMode};
@@ -112,7 +111,6 @@ fn unix_now() -> i64 {
 /// A tracker that is ready to run.
 pub struct App {
     shared: Arc<Shared>,
-    data: PathBuf,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
     allow_hosts: AllowHosts,
@@ -165,18 +163,10 @@ impl App {
             http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
         }
         let last_run = LastRun::load(&data);
-        let (parameters, saver) = (params.serialize(), Saver::new(data.clone()));
+        let (parameters, saver) = (params.serialize(), Saver::new(data));
         let shared = Arc::new(Shared::new(cluster, saver, parameters, conf.storage_http_port, last_run));
         let check_interval = conf.check_active_interval;
-        Ok(Self {
-            shared,
-            data,
-            services,
-            http,
-            allow_hosts: conf.daemon.allow_hosts,
-            check_interval,
-            _lock: lock,
-        })
+        Ok(Self { shared, services, http, allow_hosts: conf.daemon.allow_hosts, check_interval, _lock: lock })
     }
 
     /// The first native address.
@@ -197,7 +187,7 @@ impl App {
         }
         let counts = self.services.iter().map(NativeService::counts).collect();
         tasks.spawn(peers::driver::run(Arc::clone(&self.shared), counts, stop.clone()));
-        tasks.spawn(leave_traces(Arc::clone(&self.shared), self.data.clone(), stop.clone()));
+        tasks.spawn(last_run::leave_traces(Arc::clone(&self.shared), stop.clone()));
         for service in self.services {
             let (shared, counts, allow) =
                 (Arc::clone(&self.shared), service.counts(), self.allow_hosts.clone());
@@ -227,27 +217,6 @@ async fn check_alive(shared: Arc<Shared>, interval: Duration, stop: Cancellation
         }
         let now = shared.now();
         shared.state().check_alive(now);
-    }
-}
-
-/// Notes that this tracker runs, so that its next start knows how long it was down.
-async fn leave_traces(shared: Arc<Shared>, data: PathBuf, stop: CancellationToken) {
-    const PERIOD: Duration = Duration::from_secs(300);
-    let mut is_last = false;
-    while !is_last {
-        let (directory, up_time, now) = (data.clone(), shared.up_time(), shared.now());
-        let saved = tokio::task::spawn_blocking(move || LastRun::save(&directory, up_time, now)).await;
-        match saved.map_err(std::io::Error::other) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) | Err(error) => error!(%error, "the time of this run is not saved"),
-        }
-        is_last = stop.is_cancelled();
-        if !is_last {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(PERIOD) => {}
-            }
-        }
     }
 }
 

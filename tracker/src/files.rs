@@ -20,6 +20,8 @@ const GROUPS: &str = "storage_groups_new.dat";
 const SERVERS: &str = "storage_servers_new.dat";
 const TIMESTAMPS: &str = "storage_sync_timestamp.dat";
 const CHANGELOG: &str = "storage_changelog.dat";
+/// The files, by the numbers that trackers give them when they copy each other's.
+pub(crate) const NAMES: [&str; 4] = [GROUPS, SERVERS, TIMESTAMPS, CHANGELOG];
 
 /// A file that cannot be read or written.
 #[derive(Debug, Error)]

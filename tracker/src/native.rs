@@ -8,12 +8,15 @@ mod answer;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use protocol::cluster::Join;
 use protocol::frame::HEADER_LEN;
 use protocol::service::{Connection, ConnectionCounts, ConnectionError};
+use protocol::wire::Request;
 use protocol::{Command, Header, Status};
 use tracing::debug;
 
 use crate::app::Shared;
+use crate::peers::pull;
 use crate::peers::serve::{self, Guest};
 use crate::state::{Peer, Session};
 
@@ -53,6 +56,11 @@ async fn requests(
         }
         let body = connection.read_exact(usize::try_from(header.body_len).unwrap_or(0)).await?;
         connection.request_complete();
+        if header.command == Command::STORAGE_JOIN
+            && let Ok(join) = Join::decode_body(&body)
+        {
+            pull::before_first_join(shared, session, &join).await;
+        }
         let start = out.len();
         out.extend_from_slice(&[0; HEADER_LEN]);
         let answered = if serve::is_of_tracker(header.command) {

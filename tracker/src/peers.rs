@@ -6,6 +6,7 @@
 pub(crate) mod driver;
 pub(crate) mod election;
 pub(crate) mod last_run;
+pub(crate) mod pull;
 pub(crate) mod serve;
 mod set;
 
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use protocol::Status;
 use protocol::cluster::Join;
 use protocol::tracker::TrackerStatistics;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 use tracing::info;
 
 use crate::app::Shared;
@@ -38,6 +39,10 @@ pub(crate) struct Peers {
     queue: Mutex<Option<mpsc::UnboundedReceiver<Effect>>>,
     /// Rung when the election's deadline may have changed.
     bell: Notify,
+    /// The run before this one.
+    pub(crate) last_run: LastRun,
+    /// Set once this tracker has looked whether another one knows better.
+    pulled: OnceCell<()>,
     /// Copies of the files that other trackers may hold at once.
     copies: Arc<Semaphore>,
 }
@@ -60,6 +65,8 @@ impl Peers {
             effects,
             queue: Mutex::new(Some(queue)),
             bell: Notify::new(),
+            last_run,
+            pulled: OnceCell::new(),
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
         }
     }
@@ -76,11 +83,6 @@ impl Peers {
     /// When the election wants a tick.
     fn deadline(&self) -> Option<Instant> {
         self.inner().election.deadline().map(|at| self.started + Duration::from_millis(at))
-    }
-
-    /// Every address of another tracker.
-    fn addresses(&self, identity: SocketAddr) -> Vec<SocketAddr> {
-        self.inner().set.addresses(identity)
     }
 
     /// Trackers that follow this one.

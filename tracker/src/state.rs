@@ -4,6 +4,7 @@
 //! disk sets [`Cluster::is_dirty`]; the caller saves.
 
 mod admin;
+mod adopt;
 mod fill;
 mod group;
 mod join;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::election::{Claim, Effect, Event, Ping, Vote};
+use super::set::TrackerSet;
 use super::step;
 use crate::app::{Shared, VERSION};
 
@@ -180,7 +181,8 @@ impl Driver {
     }
 
     async fn connect(&self, who: SocketAddr) -> Result<Connection, ClientError> {
-        self.shared.peers.connect(who).await
+        let set = self.shared.peers.inner().set.clone();
+        connect(&set, who).await
     }
 
     async fn ping(&self, leader: SocketAddr) -> Ping {
@@ -248,25 +250,23 @@ impl Driver {
     }
 }
 
-impl super::Peers {
-    /// Connects to another tracker, from the address that storages know this one by: the leader looks for that.
-    pub(super) async fn connect(&self, who: SocketAddr) -> Result<Connection, ClientError> {
-        let limits = ClientLimits {
-            connect_timeout: TIMEOUT,
-            network_timeout: TIMEOUT,
-            connect_retries: 0,
-            bind: self.inner().set.own_local(),
-            ..ClientLimits::default()
-        };
-        let mut failed = ClientError::NoTracker;
-        for address in self.addresses(who) {
-            match Connection::open(address, &limits).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => failed = error,
-            }
+/// Connects to another tracker, from the address that storages know this one by: the leader looks for that.
+pub(super) async fn connect(set: &TrackerSet, who: SocketAddr) -> Result<Connection, ClientError> {
+    let limits = ClientLimits {
+        connect_timeout: TIMEOUT,
+        network_timeout: TIMEOUT,
+        connect_retries: 0,
+        bind: set.own_local(),
+        ..ClientLimits::default()
+    };
+    let mut failed = ClientError::NoTracker;
+    for address in set.addresses(who) {
+        match Connection::open(address, &limits).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => failed = error,
         }
-        Err(failed)
     }
+    Err(failed)
 }
 
 /// One request and its answer.
@@ -280,7 +280,8 @@ pub(super) async fn exchange<Q: Request, A: Response>(
     A::decode_body(&body).map_err(|source| ClientError::Answer { address, command: Q::COMMAND, source })
 }
 
-fn read(claim: LeaderClaim) -> Claim {
+/// A claim as it came.
+pub(super) fn read(claim: LeaderClaim) -> Claim {
     let LeaderClaim { is_leader, running_time, restart_interval } = claim;
     Claim { is_leader: is_leader != 0, running_time, restart_interval }
 }

@@ -7,3 +7,4 @@ mod hostile;
 mod life;
 mod network;
 mod peers;
+mod several;
