@@ -1,5 +1,7 @@
 //! REST on the tracker: health, lists, and the first scheduling calls. They are the native calls of the state.
 
+mod lists;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,7 +19,8 @@ use protocol::{FileId, GroupName, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::app::Shared;
-use crate::state::{Cluster, Group, Member};
+use crate::state::Cluster;
+use lists::{groups, storage, storages};
 
 type App = State<Arc<Shared>>;
 type Client = Extension<ClientAddress>;
@@ -29,6 +32,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/readyz", get(readyz))
         .route("/v1/groups", get(groups))
         .route("/v1/groups/{group}/storages", get(storages))
+        .route("/v1/groups/{group}/storages/{id}", get(storage))
         .route("/v1/schedule/upload", get(schedule_upload).post(schedule_upload))
         .route("/v1/schedule/download/{*file_id}", get(schedule_download))
         .route("/v1/schedule/update/{*file_id}", get(schedule_update))
@@ -71,88 +75,6 @@ async fn readyz(State(shared): App) -> Response {
     }
 }
 
-#[derive(Serialize)]
-struct GroupView {
-    name: String,
-    total_mb: i64,
-    free_mb: i64,
-    reserved_mb: i64,
-    storages: usize,
-    readable: usize,
-    writable: usize,
-    store_path_count: i64,
-}
-
-impl GroupView {
-    fn of(state: &Cluster, group: &Group) -> Self {
-        Self {
-            name: group.name.to_string(),
-            total_mb: group.total_mb,
-            free_mb: group.free_mb,
-            reserved_mb: state.group_record(group).reserved_mb,
-            storages: group.members.len(),
-            readable: group.readable().count(),
-            writable: group.writable().count(),
-            store_path_count: group.store_path_count,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Groups {
-    groups: Vec<GroupView>,
-}
-
-async fn groups(State(shared): App) -> axum::Json<Groups> {
-    let state = shared.state();
-    axum::Json(Groups { groups: state.groups().iter().map(|group| GroupView::of(&state, group)).collect() })
-}
-
-#[derive(Serialize)]
-struct StorageView {
-    id: String,
-    ip: String,
-    port: u16,
-    status: &'static str,
-    version: String,
-    total_mb: i64,
-    free_mb: i64,
-    join_time: i64,
-    up_time: i64,
-    last_heart_beat: i64,
-    last_synced: i64,
-}
-
-impl StorageView {
-    fn of(member: &Member) -> Self {
-        Self {
-            id: member.id.to_string(),
-            ip: member.ip.to_string(),
-            port: member.port,
-            status: member.status.name(),
-            version: member.version.clone(),
-            total_mb: member.total_mb,
-            free_mb: member.free_mb,
-            join_time: member.join_time,
-            up_time: member.up_time,
-            last_heart_beat: member.last_beat,
-            last_synced: member.last_synced,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Storages {
-    storages: Vec<StorageView>,
-}
-
-async fn storages(State(shared): App, Path(group): Path<String>) -> Result<axum::Json<Storages>, Problem> {
-    let name = parse_group(&group)?;
-    let state = shared.state();
-    let group = state.group(name).ok_or_else(|| refused(Status::ENOENT, "this group"))?;
-    Ok(axum::Json(Storages { storages: group.members.iter().map(StorageView::of).collect() }))
-}
-
 #[derive(Deserialize)]
 struct UploadQuery {
     group: Option<String>,
@@ -188,7 +110,7 @@ async fn schedule_upload(
         native_port: server.port,
         store_path: place.store_path.0,
         store_path_choice,
-        upload_url: format!("{}/v1/files", base_url(&shared, server)),
+        upload_url: format!("{}/v1/files", base_url(&shared, &state, place.group, server)),
     }))
 }
 
@@ -211,9 +133,10 @@ async fn schedule_download(
     Path(file_id): Path<String>,
 ) -> Result<axum::Json<Places>, Problem> {
     let (id, name) = parse_file(&file_id)?;
-    let servers = shared.state().query_fetch_all(id.group, &name, client.ip(), shared.now());
+    let state = shared.state();
+    let servers = state.query_fetch_all(id.group, &name, client.ip(), shared.now());
     let servers = servers.map_err(|status| refused(status, "a download"))?;
-    Ok(axum::Json(places(&shared, &id, &servers)))
+    Ok(axum::Json(places(&shared, &state, &id, &servers)))
 }
 
 async fn schedule_update(
@@ -222,9 +145,10 @@ async fn schedule_update(
     Path(file_id): Path<String>,
 ) -> Result<axum::Json<Places>, Problem> {
     let (id, name) = parse_file(&file_id)?;
-    let server = shared.state().query_update(id.group, &name, client.ip());
+    let mut state = shared.state();
+    let server = state.query_update(id.group, &name, client.ip());
     let server = server.map_err(|status| refused(status, "an update"))?;
-    Ok(axum::Json(places(&shared, &id, &[server])))
+    Ok(axum::Json(places(&shared, &state, &id, &[server])))
 }
 
 /// A file's URL on a tracker leads to a member that has it.
@@ -234,25 +158,31 @@ async fn redirect_to_file(
     Path((group, path, high, low, name)): Path<(String, String, String, String, String)>,
 ) -> Result<Response, Problem> {
     let (id, name) = parse_file(&format!("{group}/{path}/{high}/{low}/{name}"))?;
-    let server = shared.state().query_fetch(id.group, &name, client.ip(), shared.now());
+    let mut state = shared.state();
+    let server = state.query_fetch(id.group, &name, client.ip(), shared.now());
     let server = server.map_err(|status| refused(status, "a download"))?;
-    let location = HeaderValue::try_from(format!("{}/{id}", base_url(&shared, &server)))
+    let location = HeaderValue::try_from(format!("{}/{id}", base_url(&shared, &state, id.group, &server)))
         .map_err(|_| refused(Status::EINVAL, "a download"))?;
     let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response())
 }
 
-fn places(shared: &Shared, id: &FileId, servers: &[Server]) -> Places {
+fn places(shared: &Shared, state: &Cluster, id: &FileId, servers: &[Server]) -> Places {
     let place = |server: &Server| Place {
         ip: server.ip.to_string(),
         native_port: server.port,
-        url: format!("{}/{id}", base_url(shared, server)),
+        url: format!("{}/{id}", base_url(shared, state, id.group, server)),
     };
     Places { file_id: id.to_string(), places: servers.iter().map(place).collect() }
 }
 
-fn base_url(shared: &Shared, server: &Server) -> String {
-    format!("http://{}", SocketAddr::new(server.ip, shared.storage_http_port))
+/// Where a storage serves HTTP: as it says itself; of FastDFS's, which does not say, at the configured port.
+fn base_url(shared: &Shared, state: &Cluster, group: GroupName, server: &Server) -> String {
+    let url = state.group(group).and_then(|group| group.http_url(server.ip, server.port));
+    url.map_or_else(
+        || format!("http://{}", SocketAddr::new(server.ip, shared.storage_http_port)),
+        str::to_owned,
+    )
 }
 
 fn parse_group(text: &str) -> Result<GroupName, Problem> {

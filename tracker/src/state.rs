@@ -11,6 +11,7 @@ mod join;
 mod leader;
 mod member;
 mod records;
+mod replication;
 mod reports;
 mod schedule;
 mod session;
@@ -19,6 +20,7 @@ mod space;
 pub use group::{Group, MixedPorts};
 pub use leader::Leadership;
 pub use member::Member;
+pub use replication::{Pair, Reported};
 pub use schedule::Placement;
 pub use session::{Peer, Session};
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use axum::body::{Body, to_bytes};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request};
-use protocol::cluster::{PathSpace, StorageStatus};
+use protocol::cluster::{PathSpace, ReplicationReport, SenderReport, SenderState, StorageStatus};
 use protocol::config::ReservedSpace;
 use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};
 use protocol::{AddressWidth, StorageId};
@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::peers::last_run::LastRun;
 use crate::saver::Saver;
-use crate::state::{IdTrust, NameSource, Rules, TrunkMode};
+use crate::state::{Group, IdTrust, Member, NameSource, Reported, Rules, TrunkMode};
 
 /// A file of 10.0.0.1, old enough to be everywhere.
 const FILE: &str = "group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt";
@@ -50,8 +50,12 @@ fn shared_with_room(members: &[&str], free_mb: i64) -> Arc<Shared> {
         group.insert(member);
     }
     let groups = if members.is_empty() { Vec::new() } else { vec![group] };
+    serving(Cluster::restore(rules, groups, Vec::new()))
+}
+
+/// A tracker with this state.
+fn serving(cluster: Cluster) -> Arc<Shared> {
     let saver = Saver::new(std::path::PathBuf::new());
-    let cluster = Cluster::restore(rules, groups, Vec::new());
     Arc::new(Shared::new(cluster, saver, String::new(), 8888, LastRun::default()))
 }
 
@@ -123,6 +127,67 @@ async fn lists() {
     assert_eq!(found["storages"][1]["status"], "ACTIVE");
 }
 
+/// Of two members the first is ours and a third behind; the second is FastDFS's.
+fn mixed() -> Arc<Shared> {
+    let [first, second] = ["10.0.0.1", "10.0.0.2"].map(|id| StorageId::parse(id).unwrap());
+    let shared = shared(&["10.0.0.1", "10.0.0.2"]);
+    let mut groups = shared.state().groups().to_vec();
+    let sender = SenderReport {
+        peer: second,
+        state: SenderState::BEHIND,
+        lag_seconds: 7,
+        files_to_go: 50,
+        bytes_to_go: 4000,
+        per_second: 20,
+        dead_letters: 1,
+        binlog_index: 0,
+        binlog_offset: 99,
+    };
+    let report = ReplicationReport { http_url: "https://files.example/".into(), senders: vec![sender] };
+    let member = groups[0].member_mut(&first).unwrap();
+    member.reported = Some(Reported { report, at: shared.now() + 100 });
+    member.synced_from.insert(second, 1_700_000_000);
+    groups[0].member_mut(&second).unwrap().stats.last_source_update = 1_700_000_030;
+    let cluster = Cluster::restore(shared.state().rules().clone(), groups, Vec::new());
+    serving(cluster)
+}
+
+#[tokio::test]
+async fn replication_is_shown_for_every_pair() {
+    let shared = mixed();
+    let sends = serde_json::json!({
+        "source": "10.0.0.1", "destination": "10.0.0.2", "known_by": "reports", "state": "behind", "lag_seconds": 7,
+        "files_to_go": 50, "bytes_to_go": 4000, "per_second": 20, "seconds_to_go": 3, "dead_letters": 1,
+        "last_synced": null
+    });
+    let receives = serde_json::json!({
+        "source": "10.0.0.2", "destination": "10.0.0.1", "known_by": "timestamps", "state": null, "lag_seconds": 30,
+        "files_to_go": null, "bytes_to_go": null, "per_second": null, "seconds_to_go": null, "dead_letters": null,
+        "last_synced": 1_700_000_000
+    });
+    let (_, found) = json(&shared, "/v1/groups").await;
+    assert_eq!(found["groups"][0]["replication"], serde_json::json!([sends, receives]));
+    let (status, found) = json(&shared, "/v1/groups/group1/storages/10.0.0.1").await;
+    assert_eq!((status, &found["status"]), (200, &"ACTIVE".into()));
+    assert_eq!((&found["sends"][0], &found["receives"][0]), (&sends, &receives));
+    assert_eq!(
+        (found["sends"].as_array().unwrap().len(), found["receives"].as_array().unwrap().len()),
+        (1, 1)
+    );
+    assert_eq!((&found["http_url"], &found["sync_source"]), (&"https://files.example/".into(), &Value::Null));
+    let (_, other) = json(&shared, "/v1/groups/group1/storages/10.0.0.2").await;
+    assert_eq!((&other["sends"][0], &other["receives"][0]), (&receives, &sends));
+}
+
+#[tokio::test]
+async fn a_member_is_reached_where_it_says() {
+    let shared = mixed();
+    let (_, _, body) = ask(&shared, Method::GET, &format!("/v1/schedule/download/{FILE}")).await;
+    let found: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(found["places"][0]["url"], format!("https://files.example/{FILE}"));
+    assert_eq!(found["places"][1]["url"], format!("http://10.0.0.2:8888/{FILE}"));
+}
+
 #[tokio::test]
 async fn what_cannot_be_served_is_a_problem_with_a_code() {
     let (full, empty) = (shared(&["10.0.0.1"]), shared(&[]));
@@ -132,6 +197,8 @@ async fn what_cannot_be_served_is_a_problem_with_a_code() {
         (&full, "GET", "/v1/schedule/upload?group=group9", 404, "no_storage"),
         (&empty, "GET", "/v1/schedule/upload", 404, "no_storage"),
         (&full, "GET", "/v1/groups/group9/storages", 404, "no_storage"),
+        (&full, "GET", "/v1/groups/group9/storages/10.0.0.1", 404, "no_storage"),
+        (&full, "GET", "/v1/groups/group1/storages/10.0.0.9", 404, "no_such_storage"),
         (&full, "GET", "/v1/schedule/download/group1/M00/00/00/..", 404, "bad_file_id"),
         (&full, "GET", "/group1/M00/00/zz/x.txt", 404, "bad_file_id"),
         (&full, "DELETE", "/healthz", 405, "method_not_allowed"),

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use bytes::{Bytes, BytesMut};
 use protocol::cluster::{
     Beat, ChangeStatus, ChangelogRequest, DiskUsage, FetchTrunkFileId, GetGroupName, GetMyIp, GetServerId,
-    GetStorageStatus, IpChanged, Join, ReplicaChanged, ReportStatus, ReportTrunkFileId, ReportTrunkFree,
-    SyncDestQuery, SyncDestRequest, SyncNotify, SyncReport, SyncSourceAnswer, SyncSourceRequest, TrunkFileId,
+    GetStorageStatus, IpChanged, Join, QueryReplication, ReplicaChanged, ReportStatus, ReportTrunkFileId,
+    ReportTrunkFree, SyncDestQuery, SyncDestRequest, SyncNotify, SyncReport, SyncSourceAnswer,
+    SyncSourceRequest, TrunkFileId,
 };
 use protocol::service::ConnectionCounts;
 use protocol::tracker::{
@@ -91,7 +92,9 @@ pub(super) fn answer(
             answer.encode_body(out);
             Ok(())
         }
-        Command(59..=89 | 109) => of_storage(shared, session, command, body, out),
+        Command(59..=89 | 109) | Command::REPLICATION_REPORT => {
+            of_storage(shared, session, command, body, out)
+        }
         _ => of_operator(shared, counts, session, command, body, out),
     }
 }
@@ -176,6 +179,10 @@ fn of_storage(
             joined(session)?;
             let ChangeStatus(status) = decode(body)?;
             state.change_status(session, status)?;
+        }
+        Command::REPLICATION_REPORT => {
+            joined(session)?;
+            state.replication_report(session, &decode(body)?, now)?;
         }
         Command::CHANGELOG_REQ => {
             let ChangelogRequest(of) = decode(body)?;
@@ -307,6 +314,10 @@ fn of_operator(
         }
         Command::STORAGE_STAT => storage_statistics(&state, &decode(body)?, client, out),
         Command::GROUP_STAT => group_statistics(&state, &decode(body)?, out),
+        Command::QUERY_REPLICATION => {
+            let QueryReplication(group) = decode(body)?;
+            state.replication(group, shared.now())?.encode_body(out);
+        }
         _ => return Err(Status::EINVAL),
     }
     Ok(())

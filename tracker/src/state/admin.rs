@@ -24,6 +24,7 @@ impl Cluster {
         member.stats = StorageStats::default();
         member.forget_content();
         member.refusals = 0;
+        member.reported = None;
         group.set_status(id, StorageStatus::DELETED);
         group.forget_source(id);
         info!(group = %group_name, storage = %id, "storage deleted");

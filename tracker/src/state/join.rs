@@ -74,6 +74,8 @@ impl Cluster {
         member.up_time = join.up_time;
         member.version.clone_from(&join.version);
         member.connection = Some(session.peer.connection);
+        // Who runs there now may be FastDFS, which reports nothing.
+        member.reported = None;
         member.last_beat = now;
         match member.status {
             StorageStatus::OFFLINE | StorageStatus::RECOVERY => member.status = StorageStatus::ONLINE,

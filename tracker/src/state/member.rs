@@ -9,6 +9,8 @@ use protocol::cluster::{Brief, PathSpace, StorageStats, StorageStatus};
 use protocol::config::storage_ids::RwMode;
 use protocol::file_id::Source;
 
+use super::Reported;
+
 /// A member of a group.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -62,6 +64,8 @@ pub struct Member {
     pub connection: Option<u64>,
     /// Grows whenever it begins to be filled anew, and so lacks what peers held it for having.
     pub fills: u64,
+    /// How far its senders are, if it is ours.
+    pub reported: Option<Reported>,
     /// How often it was told to copy all files after it was deleted, and did not.
     pub refusals: u8,
 }
@@ -95,6 +99,7 @@ impl Member {
             synced_from: BTreeMap::new(),
             connection: None,
             fills: 0,
+            reported: None,
             refusals: 0,
         }
     }

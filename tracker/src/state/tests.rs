@@ -2,6 +2,7 @@
 
 mod fill;
 mod membership;
+mod replication;
 mod schedule;
 mod space;
 
