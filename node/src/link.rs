@@ -131,6 +131,12 @@ pub(crate) enum LinkError {
     /// What it says of this node's identity cannot be used.
     #[error("{0}")]
     Identity(String),
+    /// The join is refused for what it says.
+    #[error(
+        "the tracker refuses the join; subdir_count_per_path and store_path_count must be those of the group's other \
+         members, and the port too unless file names carry storage ids"
+    )]
+    JoinRefused(#[source] ClientError),
     /// A new member needs a source, and there is none now.
     #[error("no active member of the group can give this node the group's old files now")]
     NobodyFeeds,

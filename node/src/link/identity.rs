@@ -33,7 +33,7 @@ pub(super) fn no_address() -> LinkError {
 
 /// Refuses a tracker that takes this node for another member than the others do: the group would have it twice.
 pub(super) fn same_everywhere(link: &Link, id: &StorageId) -> Result<(), LinkError> {
-    match link.peers.own().filter(|own| own != id) {
+    match link.own.claim(*id) {
         None => Ok(()),
         Some(own) => Err(LinkError::Identity(format!(
             "the tracker takes this node for {id}, but others take it for {own}; set bind_addr to one address, make the \

@@ -50,7 +50,12 @@ impl Session<'_> {
             tracker_ip: Some(self.tracker.ip()),
             trackers: self.tracker_list(),
         };
-        let answer: JoinAnswer = self.ask(&request).await?;
+        let answer: JoinAnswer = match self.ask(&request).await {
+            Err(LinkError::Client(error)) if error.status() == Some(Status::EINVAL) => {
+                return Err(LinkError::JoinRefused(error));
+            }
+            answer => answer?,
+        };
         self.note_status(answer.status);
         if !flag.sync_old_done {
             self.arrange_source().await?;

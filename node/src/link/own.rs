@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use protocol::StorageId;
 use protocol::cluster::StorageStatus;
 
 /// Shared by the sessions with all trackers.
@@ -13,6 +14,8 @@ pub(crate) struct Own(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
+    /// The id that the first tracker told.
+    id: Option<StorageId>,
     /// By the list of members that the leader sent last.
     listed: Option<StorageStatus>,
     /// As each tracker has it, by the tracker's index.
@@ -47,6 +50,12 @@ pub(super) fn is_waiting(status: StorageStatus) -> bool {
 impl Own {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first tracker says who this node is; gives that if it is somebody else.
+    pub(super) fn claim(&self, id: StorageId) -> Option<StorageId> {
+        let own = *self.known().id.get_or_insert(id);
+        (own != id).then_some(own)
     }
 
     /// What a join says: the listed status; while none is known, INIT, but only once it is clear that no other tracker

@@ -3,10 +3,12 @@
 mod address;
 mod fake_tracker;
 mod golden;
+mod group;
 mod hostile;
 mod life;
 mod link;
 mod membership;
+mod noting;
 mod operations;
 mod replica;
 mod running;

@@ -2,86 +2,34 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use protocol::cluster::{JoinAnswer, StorageStatus, SyncNotify, SyncSource, SyncSourceAnswer};
 use protocol::wire::{Request, Response};
 use protocol::{Command, Status, StorageId};
 
 use crate::address::fresh;
 use crate::fake_tracker::FakeTracker;
+use crate::noting::{self, Answer, Notes, tracker, wait_ready};
 use crate::running::{Running, plain_cluster};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Reports so seldom that a test sees the first ones only.
 const SELDOM: &str = "heart_beat_interval = 600\nstat_report_interval = 600";
-
-/// What a tracker was asked.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Command>>>);
-
-impl Heard {
-    fn list(&self) -> MutexGuard<'_, Vec<Command>> {
-        self.0.lock().expect("nobody panics with the list")
-    }
-
-    fn count(&self, command: Command) -> usize {
-        self.list().iter().filter(|asked| **asked == command).count()
-    }
-
-    async fn wait(&self, command: Command, count: usize) {
-        let start = Instant::now();
-        while self.count(command) < count {
-            assert!(start.elapsed() < PATIENCE, "{command} was not asked {count} times");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
 
 /// A node under a tracker that notes everything, and answers as its habit says.
 struct Pair {
     node: Running,
     tracker: FakeTracker,
-    heard: Heard,
-}
-
-type Answer = Option<Result<BytesMut, Status>>;
-
-async fn noting_tracker(
-    address: SocketAddr,
-    habit: impl Fn(Command, &[u8]) -> Answer + Send + Sync + 'static,
-) -> (FakeTracker, Heard) {
-    let heard = Heard::default();
-    let notes = heard.clone();
-    let habit = Arc::new(move |command, body: &[u8]| {
-        notes.list().push(command);
-        habit(command, body)
-    });
-    (FakeTracker::start_with(address, plain_cluster(), habit).await, heard)
+    heard: Notes,
 }
 
 async fn pair(more: &str, habit: impl Fn(Command, &[u8]) -> Answer + Send + Sync + 'static) -> Pair {
-    let (tracker, heard) = noting_tracker(SocketAddr::new(fresh(), 22122), habit).await;
+    let (tracker, heard) = tracker(SocketAddr::new(fresh(), 22122), plain_cluster(), habit).await;
     let node = Running::start_with(fresh(), tracker.address, more).await;
     Pair { node, tracker, heard }
 }
 
-async fn wait_for(node: &Running, status: &str) {
-    let start = Instant::now();
-    loop {
-        let answer = node.http("GET /readyz HTTP/1.0\r\n\r\n").await;
-        if answer.lines().next().unwrap_or_default().contains(status) {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "{answer}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// As every tracker but the leader answers a new member.
-fn joined_as_new(command: Command, _: &[u8]) -> Option<Result<BytesMut, Status>> {
+fn joined_as_new(command: Command, _: &[u8]) -> Answer {
     let new = JoinAnswer { status: StorageStatus::INIT, source: None };
     (command == Command::STORAGE_JOIN).then(|| Ok(new.to_frame()))
 }
@@ -89,20 +37,20 @@ fn joined_as_new(command: Command, _: &[u8]) -> Option<Result<BytesMut, Status>>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_member_that_nobody_feeds_is_ready_before_a_leader_lists_it() {
     let pair = pair(SELDOM, joined_as_new).await;
-    wait_for(&pair.node, " 200 ").await;
+    wait_ready(&pair.node, " 200 ", "").await;
     assert_eq!(pair.heard.count(Command::STORAGE_BEAT), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tracker_that_comes_back_is_joined_long_before_the_next_beat() {
     let Pair { node, tracker, .. } = pair(SELDOM, |_, _| None).await;
-    wait_for(&node, " 200 ").await;
+    wait_ready(&node, " 200 ", "").await;
     let address = tracker.address;
     drop(tracker);
-    wait_for(&node, " 503 ").await;
-    let (_tracker, heard) = noting_tracker(address, |_, _| None).await;
+    wait_ready(&node, " 503 ", "").await;
+    let (_tracker, heard) = noting::tracker(address, plain_cluster(), |_, _| None).await;
     heard.wait(Command::STORAGE_BEAT, 1).await;
-    wait_for(&node, " 200 ").await;
+    wait_ready(&node, " 200 ", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +58,7 @@ async fn a_tracker_that_refuses_the_room_of_the_store_paths_keeps_its_member() {
     let refuse = |command, _: &[u8]| (command == Command::REPORT_DISK_USAGE).then_some(Err(Status::EINVAL));
     let pair = pair("stat_report_interval = 1", refuse).await;
     pair.heard.wait(Command::REPORT_DISK_USAGE, 3).await;
-    wait_for(&pair.node, " 200 ").await;
+    wait_ready(&pair.node, " 200 ", "").await;
     assert_eq!(pair.heard.count(Command::STORAGE_JOIN), 1);
 }
 
@@ -133,7 +81,7 @@ async fn a_source_that_has_left_the_cluster_is_forgotten() {
             _ => None,
         };
         let pair = pair(SELDOM, forgetful).await;
-        wait_for(&pair.node, " 200 ").await;
+        wait_ready(&pair.node, " 200 ", "").await;
         assert_eq!(pair.heard.count(Command::SYNC_NOTIFY), 2, "{status}");
         assert_eq!(pair.heard.count(Command::SYNC_DEST_REQ), asks, "{status}");
         let text = std::fs::read_to_string(pair.node.data().join(".data_init_flag")).unwrap();

@@ -1,0 +1,136 @@
+//! Trackers that note what they are asked, and tell the group as a test has it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use protocol::cluster::{Brief, CheckSync, StorageStatus};
+use protocol::wire::{Request, Response};
+use protocol::{Command, Status, StorageId};
+
+use crate::fake_tracker::{Cluster, FakeTracker};
+use crate::running::Running;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An answer that a test gives in place of the usual one.
+pub(crate) type Answer = Option<Result<BytesMut, Status>>;
+
+/// What a tracker was asked, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<(Command, Vec<u8>)>>>);
+
+impl Notes {
+    fn list(&self) -> MutexGuard<'_, Vec<(Command, Vec<u8>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn commands(&self) -> Vec<Command> {
+        self.list().iter().map(|(command, _)| *command).collect()
+    }
+
+    pub(crate) fn count(&self, command: Command) -> usize {
+        self.list().iter().filter(|(asked, _)| *asked == command).count()
+    }
+
+    /// The requests of one kind, which all have to be whole.
+    pub(crate) fn all<Q: Request>(&self) -> Vec<Q> {
+        let list = self.list();
+        let bodies = list.iter().filter(|(asked, _)| *asked == Q::COMMAND).map(|(_, body)| body);
+        bodies.map(|body| Q::decode_body(body).expect("a node sends whole requests")).collect()
+    }
+
+    /// Waits for so many requests of one kind.
+    pub(crate) async fn wait(&self, command: Command, count: usize) {
+        let start = Instant::now();
+        while self.count(command) < count {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{command} was not asked {count} times: {:?}",
+                self.commands()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// The group as a leading tracker lists it; the test changes it.
+#[derive(Clone, Default)]
+pub(crate) struct List(Arc<Mutex<Vec<Brief>>>);
+
+impl List {
+    pub(crate) fn set(&self, members: &[(&str, StorageStatus)]) {
+        let brief = |(id, status): &(&str, StorageStatus)| Brief {
+            status: *status,
+            port: 23000,
+            id: StorageId::parse(id).ok(),
+            ip: id.parse().ok(),
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members.iter().map(brief).collect();
+    }
+
+    /// What the leader answers to beats and reports.
+    pub(crate) fn told_by(&self, leader: SocketAddr) -> CheckSync {
+        let members = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let leader =
+            Brief { status: StorageStatus::INIT, port: leader.port(), id: None, ip: Some(leader.ip()) };
+        CheckSync {
+            leader: Some(leader),
+            trunk_server: None,
+            members: (!members.is_empty()).then_some(members),
+        }
+    }
+
+    /// The leader's answers: its own address, and the list with every beat.
+    pub(crate) fn leads(&self, leader: SocketAddr, command: Command) -> Answer {
+        match command {
+            Command::STORAGE_BEAT | Command::SYNC_REPORT => Some(Ok(self.told_by(leader).to_frame())),
+            Command::GET_LEADER => Some(Ok(bytes::Bytes::from(leader.to_string()).to_frame())),
+            Command::REPLICA_CHG => Some(Ok(protocol::wire::Empty.to_frame())),
+            _ => None,
+        }
+    }
+}
+
+/// A tracker that notes, and answers what the test says, else the usual.
+pub(crate) async fn tracker(
+    address: SocketAddr,
+    cluster: Cluster,
+    habit: impl Fn(Command, &[u8]) -> Answer + Send + Sync + 'static,
+) -> (FakeTracker, Notes) {
+    let notes = Notes::default();
+    let heard = notes.clone();
+    let habit = Arc::new(move |command, body: &[u8]| {
+        heard.list().push((command, body.to_vec()));
+        habit(command, body)
+    });
+    (FakeTracker::start_with(address, cluster, habit).await, notes)
+}
+
+/// Waits until `/readyz` answers with this status, and says this.
+pub(crate) async fn wait_ready(node: &Running, status: &str, says: &str) {
+    let start = Instant::now();
+    loop {
+        let answer = node.http("GET /readyz HTTP/1.0\r\n\r\n").await;
+        if answer.lines().next().unwrap_or_default().contains(status) && answer.contains(says) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{answer}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until a state file says this.
+pub(crate) async fn wait_flag(node: &Running, says: &str) {
+    let start = Instant::now();
+    let path = node.data().join(".data_init_flag");
+    loop {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.contains(says) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{text}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
