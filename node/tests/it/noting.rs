@@ -17,12 +17,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// An answer that a test gives in place of the usual one.
 pub(crate) type Answer = Option<Result<BytesMut, Status>>;
 
+/// A request with its body.
+type Asked = (Command, Vec<u8>);
+
 /// What a tracker was asked, in order.
 #[derive(Clone, Default)]
-pub(crate) struct Notes(Arc<Mutex<Vec<(Command, Vec<u8>)>>>);
+pub(crate) struct Notes(Arc<Mutex<Vec<Asked>>>);
 
 impl Notes {
-    fn list(&self) -> MutexGuard<'_, Vec<(Command, Vec<u8>)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Asked>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
