@@ -1,6 +1,7 @@
 //! A whole node in the test process, over real sockets, with a tracker that only says what a storage needs to hear.
 
 mod address;
+mod fake_member;
 mod fake_tracker;
 mod golden;
 mod group;
@@ -10,6 +11,7 @@ mod link;
 mod membership;
 mod noting;
 mod operations;
+mod remote;
 mod replica;
 mod running;
 mod wire;

@@ -123,7 +123,7 @@ impl Running {
 
     /// Waits until a tracker told the node its identity. Asked for a store path that it does not have, a node without one
     /// is busy; with one it refuses, and nothing was stored.
-    async fn wait_active(&self) {
+    pub(crate) async fn wait_active(&self) {
         let start = Instant::now();
         loop {
             match self.probe().await {

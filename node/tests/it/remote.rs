@@ -1,0 +1,136 @@
+//! A node that lacks a file asks the others: whom, in which order, what it makes of their answers, and whom never.
+
+mod candidates;
+mod deleted;
+mod foreign;
+mod reads;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use protocol::cluster::{Brief, CheckSync, StorageStatus};
+use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir};
+use protocol::wire::Response;
+use protocol::{Command, FileId, GroupName, LogicName, Status, StorageId};
+
+use crate::address::fresh;
+use crate::fake_tracker::FakeTracker;
+use crate::running::{Running, plain_cluster};
+
+/// A node that has none of its group's files, in a group of these members.
+struct Lagging {
+    node: Running,
+    /// Beats that the tracker heard.
+    beats: Arc<AtomicUsize>,
+    _tracker: FakeTracker,
+}
+
+/// What a tracker says when it is asked who has a file.
+type Names = dyn Fn(&[u8]) -> Result<bytes::BytesMut, Status> + Send + Sync;
+
+impl Lagging {
+    async fn among(members: &[SocketAddr]) -> Self {
+        Self::with(members, "", Arc::new(|_| Err(Status::ENOENT))).await
+    }
+
+    async fn with(members: &[SocketAddr], more: &str, names: Arc<Names>) -> Self {
+        let ip = fresh();
+        let brief = |at: SocketAddr| Brief {
+            status: StorageStatus::ACTIVE,
+            port: at.port(),
+            id: StorageId::parse(&at.ip().to_string()).ok(),
+            ip: Some(at.ip()),
+        };
+        let mut briefs: Vec<Brief> = members.iter().copied().map(brief).collect();
+        briefs.push(brief(SocketAddr::new(ip, 23000)));
+        briefs.sort_by_key(|brief| brief.id);
+        let beats = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&beats);
+        let habit = move |command, body: &[u8]| match command {
+            Command::STORAGE_BEAT => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                Some(Ok(CheckSync { members: Some(briefs.clone()), ..CheckSync::default() }.to_frame()))
+            }
+            Command::QUERY_FETCH_ALL => Some(names(body)),
+            _ => None,
+        };
+        let address = SocketAddr::new(fresh(), 0);
+        let tracker = FakeTracker::start_with(address, plain_cluster(), Arc::new(habit)).await;
+        let more = format!("network_timeout = 3\n{more}");
+        let node = Running::start_with(ip, tracker.address, &more).await;
+        node.wait_active().await;
+        let lagging = Self { node, beats, _tracker: tracker };
+        lagging.wait_for_members().await;
+        lagging
+    }
+
+    /// The answer to a beat has been taken in when the next one comes; one can be on its way already.
+    async fn wait_for_members(&self) {
+        let (start, before) = (Instant::now(), self.beats.load(Ordering::SeqCst));
+        while self.beats.load(Ordering::SeqCst) < before + 2 {
+            assert!(start.elapsed() < Duration::from_secs(20), "no beat");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn get(&self, id: &FileId) -> String {
+        self.node.http(&format!("GET /{id} HTTP/1.0\r\n\r\n")).await
+    }
+
+    /// Status of a GET.
+    async fn status(&self, id: &FileId) -> u16 {
+        status(&self.get(id).await)
+    }
+
+    async fn download(&self, id: &FileId) -> Result<String, Status> {
+        let content = self.node.client().download_bytes(self.node.address, id, 1 << 20).await;
+        content
+            .map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"))
+            .map_err(|error| error.status().unwrap_or_else(|| panic!("{error}")))
+    }
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).expect("a status line").parse().expect("a number")
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").expect("a head").1
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let head = answer.split_once("\r\n\r\n").expect("a head").0;
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// A whole node with files, which tells nobody of them.
+async fn holder() -> Running {
+    Running::start(fresh(), plain_cluster(), "").await
+}
+
+/// A name that this member could have given just now.
+fn name_by(source: IpAddr, content: &str) -> FileId {
+    let IpAddr::V4(ip) = source else { panic!("tests run on IPv4") };
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later");
+    named(ip, u32::try_from(since.as_secs()).expect("before 2106"), content)
+}
+
+fn named(ip: std::net::Ipv4Addr, timestamp: u32, content: &str) -> FileId {
+    let random = fastrand::u32(..);
+    let size = SizeField::normal(content.len() as u64, random);
+    let code =
+        NameCode { source: Source::Ip(ip), timestamp, size, crc32: crc32fast::hash(content.as_bytes()) };
+    let tail = NameTail::new(FileExt::parse("txt").expect("an extension"), random);
+    let name = LogicName::make(StorePathIndex(0), SubDir::default(), &code, None, &tail);
+    FileId { group: GroupName::parse("group1").expect("a group"), name }
+}
+
+/// Puts a file on a node's disk, as replication would.
+fn place(node: &Running, id: &FileId, content: &str) {
+    std::fs::write(node.path(id), content).expect("the directory is there");
+}
