@@ -1,5 +1,7 @@
 //! The state of the cluster: a table for people, FastDFS's listing, or JSON.
 
+mod replication;
+
 use anyhow::Context;
 use clap::Args;
 use protocol::GroupName;
@@ -13,8 +15,9 @@ use crate::format::human_mb;
 use crate::monitor::{GroupView, host};
 use crate::output::print;
 use crate::session::Session;
+use replication::Replication;
 
-/// Show groups and storages
+/// Show groups, storages, and how far replication between them is
 #[derive(Debug, Args)]
 pub(crate) struct MonitorArgs {
     #[command(flatten)]
@@ -34,7 +37,14 @@ pub(super) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
     let session = args.cluster.open()?;
     let views = views(&session, args.group)?;
     if args.json {
-        let groups: Vec<Value> = views.iter().map(group_json).collect();
+        let groups = views.iter().map(|view| {
+            let mut group = group_json(view);
+            if let Some(fields) = group.as_object_mut() {
+                fields.insert("replication".to_owned(), replication(&session, view)?.json());
+            }
+            Ok(group)
+        });
+        let groups: Vec<Value> = groups.collect::<anyhow::Result<_>>()?;
         print(format_args!("{}", json!({ "groups": groups })));
     } else if args.full {
         for view in &views {
@@ -43,10 +53,19 @@ pub(super) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
     } else if views.is_empty() {
         print(format_args!("no storage has joined"));
     } else {
-        let tables: Vec<String> = views.iter().map(table).collect();
+        let mut tables = Vec::with_capacity(2 * views.len());
+        for view in &views {
+            tables.push(table(view));
+            tables.extend(replication(&session, view)?.table());
+        }
         print(format_args!("{}", tables.join("\n\n")));
     }
     Ok(())
+}
+
+fn replication(session: &Session, view: &GroupView) -> anyhow::Result<Replication> {
+    Replication::ask(session, view)
+        .with_context(|| format!("cannot ask how far replication of {} is", view.group.name))
 }
 
 fn views(session: &Session, only: Option<GroupName>) -> anyhow::Result<Vec<GroupView>> {
@@ -85,19 +104,25 @@ fn table(view: &GroupView) -> String {
             .map(str::to_owned),
     ];
     rows.extend(view.storages.iter().map(row));
-    let mut widths = [0; 9];
-    for row in &rows {
+    text.push('\n');
+    text.push_str(&columns(&rows));
+    text
+}
+
+/// Rows with their cells one below the other, indented.
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.len().max(*width);
         }
     }
-    for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        let line: Vec<String> = cells.collect();
-        text.push_str("\n  ");
-        text.push_str(line.join("  ").trim_end());
-    }
-    text
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("  {}", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn row(storage: &StorageRecord) -> [String; 9] {
