@@ -128,7 +128,7 @@ impl App {
             view: view.clone(),
             counts: services.iter().map(NativeService::counts).collect(),
             trackers,
-            peers,
+            peers: peers.clone(),
             received: received.clone(),
             senders: replication.reports(),
             facts: link::Facts::of(&conf, store.group(), i64::try_from(up_time).unwrap_or(i64::MAX)),
@@ -153,7 +153,7 @@ impl App {
             http_port: conf.http.server_port.unwrap_or(0),
         });
         Ok(Self {
-            native: Arc::new(Native { store, view, received, remote }),
+            native: Arc::new(Native { store, view, received, remote, peers }),
             link,
             recovery,
             replication,

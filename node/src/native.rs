@@ -9,12 +9,14 @@ mod download;
 mod recovery;
 mod sync;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use protocol::service::{Connection, ConnectionError};
 use protocol::{Command, Header, Status, StorageId};
 use tracing::debug;
 
+use crate::peers::Peers;
 use crate::received::Received;
 use crate::remote::Remote;
 use crate::store::Store;
@@ -31,6 +33,14 @@ pub(crate) struct Native {
     pub(crate) view: View,
     pub(crate) received: Received,
     pub(crate) remote: Remote,
+    pub(crate) peers: Peers,
+}
+
+impl Native {
+    /// Whether another member has this address: members of FastDFS that lost a disk do not say who they are.
+    fn is_member(&self, ip: IpAddr) -> bool {
+        self.peers.list().iter().any(|peer| peer.ip == ip)
+    }
 }
 
 /// What a connection's earlier requests said about it.

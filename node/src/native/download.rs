@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use gateway::files::OpenFile;
@@ -39,7 +40,7 @@ pub(super) async fn serve(
     let counters = native.store.counters();
     counters.downloads.asked(1);
     let found = match Download::decode_body(&body) {
-        Ok(request) => find(native, request, session).await,
+        Ok(request) => find(native, request, session, connection.peer().ip()).await,
         Err(_) => Err(Status::EINVAL),
     };
     let sent = match found {
@@ -85,10 +86,16 @@ enum Found {
     Elsewhere(RemoteContent),
 }
 
-async fn find(native: &Native, request: Download, session: &Session) -> Result<Found, Status> {
+async fn find(native: &Native, request: Download, session: &Session, peer: IpAddr) -> Result<Found, Status> {
     let Download { offset, len, file } = request;
     let name = &own(native, &file)?.name;
-    let read = match native.store.read_small(name, offset, len, SMALL).await {
+    let is_metadata = name.metadata_owner().is_some();
+    let read = if is_metadata && (session.member.is_some() || native.is_member(peer)) {
+        native.store.read_small_metadata(name, offset, len, SMALL).await
+    } else {
+        native.store.read_small(name, offset, len, SMALL).await
+    };
+    let read = match read {
         Err(ReadError::NotFound) if session.member.is_none() => {
             return native
                 .remote

@@ -105,6 +105,34 @@ impl Store {
         max: usize,
     ) -> Result<SmallRead, ReadError> {
         let file = self.open_file(name).await?;
+        self.read_part(name, file, offset, len, max).await
+    }
+
+    /// The same for names of metadata, which members that lost a disk download like any other file.
+    pub(crate) async fn read_small_metadata(
+        &self,
+        name: &LogicName,
+        offset: u64,
+        len: u64,
+        max: usize,
+    ) -> Result<SmallRead, ReadError> {
+        let (inner, wanted) = (Arc::clone(&self.0), name.clone());
+        let open = move || inner.open_plain(&wanted, wanted.kind().ok());
+        match self.pool_of(name)?.pool.run(open).await? {
+            Ok(file) => self.read_part(name, file, offset, len, max).await,
+            // Slaves may have such names; a link among them has to be followed.
+            Err(_) => self.read_small(name, offset, len, max).await,
+        }
+    }
+
+    async fn read_part(
+        &self,
+        name: &LogicName,
+        file: OpenFile,
+        offset: u64,
+        len: u64,
+        max: usize,
+    ) -> Result<SmallRead, ReadError> {
         let left = file.len.saturating_sub(offset);
         let part = if len == 0 { left } else { left.min(len) };
         match usize::try_from(part) {
