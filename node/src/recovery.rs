@@ -160,7 +160,7 @@ impl Recovery {
         if let Some(id) = own.and_then(|brief| brief.id) {
             let _ = self.own.set(id);
         }
-        let members = match self.cluster.others(index, self.own()).await? {
+        let mut members = match self.cluster.others(index, self.own()).await? {
             Others::Sources(members) => members,
             Others::Away => return Err(RecoveryError::Away),
             Others::Nobody(_) if own.is_none() && *doubts < DOUBTS => {
@@ -185,9 +185,10 @@ impl Recovery {
             None => {
                 flag.files = None;
                 self.save(data, flag).await?;
-                if self.fetch_list(index, data, &members, stop).await? == Ended::Stopped {
+                let Some(source) = self.fetch_list(index, data, &members, stop).await? else {
                     return Ok(Ended::Stopped);
-                }
+                };
+                members.sort_by_key(|member| *member != source);
                 flag.files = Some(1);
                 self.save(data, flag).await?;
                 1
@@ -205,25 +206,25 @@ impl Recovery {
         blocking(move || flag.save(&data)).await
     }
 
-    /// Gets the list of the store path's files from the first member that gives a whole one.
+    /// Gets the list of the store path's files from the first member that gives a whole one; `None` if told to stop.
     async fn fetch_list(
         &self,
         index: StorePathIndex,
         data: &Path,
         members: &[SocketAddr],
         stop: &CancellationToken,
-    ) -> Result<Ended, RecoveryError> {
+    ) -> Result<Option<SocketAddr>, RecoveryError> {
         let mut last = RecoveryError::Away;
         for member in members {
             self.tell(index, &format!("getting the list of its files from {member}"));
             let fetched = tokio::select! {
                 fetched = self.fetch_list_from(index, data, *member) => fetched,
-                () = stop.cancelled() => return Ok(Ended::Stopped),
+                () = stop.cancelled() => return Ok(None),
             };
             match fetched {
                 Ok((records, skipped)) => {
                     info!(store_path = %index, source = %member, records, skipped, "the list of the store path's files is here");
-                    return Ok(Ended::Done);
+                    return Ok(Some(*member));
                 }
                 Err(error) => {
                     warn!(store_path = %index, source = %member, error = %Chain(&error), "no list of the store path's files");

@@ -170,11 +170,12 @@ impl Work<'_> {
                     Ok(Fetched::Content(content)) => seen.take_odd(content),
                     Ok(Fetched::Missing) => seen.missing = true,
                     Err(RecoveryError::Write(error)) => return self.own_failure(error),
-                    Err(RecoveryError::Client(ClientError::Connect { .. })) => {}
+                    Err(RecoveryError::Client(ClientError::Connect { .. })) => self.ask_last(member),
                     Err(RecoveryError::Client(ClientError::Content(error))) => {
                         return Err(RecoveryError::Content(error));
                     }
                     Err(error) => {
+                        self.ask_last(member);
                         seen.refused = true;
                         reason = Chain(&error).to_string();
                     }
@@ -196,6 +197,12 @@ impl Work<'_> {
             self.look_around(!seen.refused).await;
         }
         Ok(Outcome::Failed(reason))
+    }
+
+    /// A member that failed is asked after all others from now on: its failure may take long.
+    fn ask_last(&self, member: SocketAddr) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.sort_by_key(|other| *other == member);
     }
 
     /// Waits a moment and asks the trackers anew who serves.

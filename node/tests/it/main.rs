@@ -11,6 +11,7 @@ mod link;
 mod membership;
 mod noting;
 mod operations;
+mod recovery;
 mod remote;
 mod replica;
 mod running;

@@ -115,6 +115,11 @@ impl Running {
         self.wait_active().await;
     }
 
+    /// Serves again after a stop; it may take a while until it is active.
+    pub(crate) async fn start_unready(&mut self) {
+        self.serve().await;
+    }
+
     /// Serves again after a stop, with a tracker that is gone.
     pub(crate) async fn start_without_tracker(&mut self) {
         self.tracker = None;
