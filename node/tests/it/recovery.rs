@@ -40,21 +40,38 @@ fn id_of(ip: IpAddr) -> StorageId {
 /// Everything below `data` but state files: path to content, or to a link's target, with the time.
 fn tree(data: &Path) -> BTreeMap<String, (Vec<u8>, i64)> {
     let mut tree = BTreeMap::new();
-    for high in fs::read_dir(data).unwrap().map(|entry| entry.unwrap()) {
-        let name = high.file_name().into_string().unwrap();
+    for high in fs::read_dir(data)
+        .expect("a test's own step works")
+        .map(|entry| entry.expect("a test's own step works"))
+    {
+        let name = high.file_name().into_string().expect("a test's own step works");
         if name.len() != 2 {
             continue;
         }
-        for low in fs::read_dir(high.path()).unwrap().map(|entry| entry.unwrap()) {
-            for file in fs::read_dir(low.path()).unwrap().map(|entry| entry.unwrap()) {
+        for low in fs::read_dir(high.path())
+            .expect("a test's own step works")
+            .map(|entry| entry.expect("a test's own step works"))
+        {
+            for file in fs::read_dir(low.path())
+                .expect("a test's own step works")
+                .map(|entry| entry.expect("a test's own step works"))
+            {
                 let path = file.path();
-                let key = path.strip_prefix(data).unwrap().display().to_string();
-                let metadata = fs::symlink_metadata(&path).unwrap();
+                let key = path.strip_prefix(data).expect("a test's own step works").display().to_string();
+                let metadata = fs::symlink_metadata(&path).expect("a test's own step works");
                 let value = if metadata.is_symlink() {
-                    let target = fs::read_link(&path).unwrap();
-                    (target.strip_prefix(data).unwrap().display().to_string().into_bytes(), 0)
+                    let target = fs::read_link(&path).expect("a test's own step works");
+                    (
+                        target
+                            .strip_prefix(data)
+                            .expect("a test's own step works")
+                            .display()
+                            .to_string()
+                            .into_bytes(),
+                        0,
+                    )
                 } else {
-                    (fs::read(&path).unwrap(), metadata.mtime())
+                    (fs::read(&path).expect("a test's own step works"), metadata.mtime())
                 };
                 tree.insert(key, value);
             }
@@ -66,23 +83,28 @@ fn tree(data: &Path) -> BTreeMap<String, (Vec<u8>, i64)> {
 /// One of everything that a store can hold; what is gone again is gone.
 async fn fill(node: &Running) -> Vec<FileId> {
     let (client, at) = (node.client(), node.address);
-    let ext = |text| FileExt::parse(text).unwrap();
+    let ext = |text| FileExt::parse(text).expect("a test's own step works");
     let mut ids = Vec::new();
     for size in [0, 1, 5000, 300_000, 3_000_000] {
-        let content: Vec<u8> = (0..size).map(|at: u32| u8::try_from(at % 251).unwrap()).collect();
+        let content: Vec<u8> =
+            (0..size).map(|at: u32| u8::try_from(at % 251).expect("a test's own step works")).collect();
         ids.push(node.upload(&content, "bin").await);
     }
     let gone = node.upload(b"gone", "txt").await;
-    client.delete(at, &gone).await.unwrap();
+    client.delete(at, &gone).await.expect("a test's own step works");
     let master = node.upload(b"the master", "txt").await;
-    client.set_metadata(at, &master, MetadataMode::Overwrite, "k\x02v".into()).await.unwrap();
+    client
+        .set_metadata(at, &master, MetadataMode::Overwrite, "k\x02v".into())
+        .await
+        .expect("a test's own step works");
     let slave = UploadSlave {
         master: master.name.clone(),
         size: 5,
-        prefix: SlavePrefix::parse("_small").unwrap(),
+        prefix: SlavePrefix::parse("_small").expect("a test's own step works"),
         ext: ext("jpg"),
     };
-    let FileCreated(slave) = client.send(at, &slave, &mut &b"slave"[..], |_| {}).await.unwrap();
+    let FileCreated(slave) =
+        client.send(at, &slave, &mut &b"slave"[..], |_| {}).await.expect("a test's own step works");
     let link = CreateLink {
         group: group(),
         master: None,
@@ -90,29 +112,30 @@ async fn fill(node: &Running) -> Vec<FileId> {
         source: master.name.clone(),
         signature: "s".into(),
     };
-    let link = client.create_link(at, &link).await.unwrap();
+    let link = client.create_link(at, &link).await.expect("a test's own step works");
     let mut appenders = Vec::new();
     for _ in 0..2 {
         let head = UploadHead { store_path: None, size: 4, ext: ext("log") };
         let sent = client.send(at, &UploadAppender(head), &mut &b"0123"[..], |_| {}).await;
-        let FileCreated(appender) = sent.unwrap();
+        let FileCreated(appender) = sent.expect("a test's own step works");
         let append = Append { name: appender.name.clone(), size: 4 };
-        let Empty = client.send(at, &append, &mut &b"4567"[..], |_| {}).await.unwrap();
+        let Empty =
+            client.send(at, &append, &mut &b"4567"[..], |_| {}).await.expect("a test's own step works");
         appenders.push(appender);
     }
-    let fixed = client.regenerate(at, &appenders[1].name).await.unwrap();
+    let fixed = client.regenerate(at, &appenders[1].name).await.expect("a test's own step works");
     ids.extend([master, slave, link, appenders[0].clone(), fixed]);
     ids
 }
 
 /// What a member says about a store path, and whether it closed in the end.
 async fn told(at: SocketAddr, group: GroupName, path: u8) -> Vec<u8> {
-    let mut stream = TcpStream::connect(at).await.unwrap();
+    let mut stream = TcpStream::connect(at).await.expect("a test's own step works");
     let path = protocol::file_id::StorePathIndex(path);
-    stream.write_all(&FetchPathBinlog { group, path }.to_frame()).await.unwrap();
+    stream.write_all(&FetchPathBinlog { group, path }.to_frame()).await.expect("a test's own step works");
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer));
-    read.await.expect("it closes").unwrap();
+    read.await.expect("it closes").expect("a test's own step works");
     answer
 }
 
@@ -197,7 +220,7 @@ fn group_record(count: usize) -> GroupRecord {
         free_mb: 1,
         reserved_mb: 0,
         trunk_free_mb: 0,
-        storage_count: i64::try_from(count).unwrap(),
+        storage_count: i64::try_from(count).expect("a test's own step works"),
         storage_port: 23000,
         readable_count: 1,
         writable_count: 1,
@@ -222,7 +245,7 @@ impl Group {
         let (notes, members) = (Arc::clone(&told), Arc::clone(&others));
         let habit = move |command, body: &[u8]| match command {
             Command::GET_STORAGE_STATUS => {
-                let asked = GetStorageStatus::decode_body(body).unwrap();
+                let asked = GetStorageStatus::decode_body(body).expect("a test's own step works");
                 assert_eq!(asked.address.to_string(), format!("{own}:23000"));
                 let status = StorageStatus::OFFLINE;
                 let brief = Brief { status, port: 23000, id: Some(id_of(own)), ip: Some(own) };
@@ -231,18 +254,25 @@ impl Group {
                 Some(Ok(bytes.freeze().to_frame()))
             }
             Command::LIST_ONE_GROUP => {
-                let count = members.lock().unwrap().len() + 1;
+                let count = members.lock().expect("a test's own step works").len() + 1;
                 Some(Ok(GroupList(vec![group_record(count)]).to_frame()))
             }
             Command::LIST_STORAGES => {
                 let mut storages = vec![record(own, StorageStatus::OFFLINE)];
-                storages.extend(members.lock().unwrap().iter().map(|(ip, status)| record(*ip, *status)));
+                storages.extend(
+                    members
+                        .lock()
+                        .expect("a test's own step works")
+                        .iter()
+                        .map(|(ip, status)| record(*ip, *status)),
+                );
                 Some(Ok(StorageList { storages, width: AddressWidth::V4 }.to_frame()))
             }
             Command::REPORT_STATUS => {
-                let ReportStatus { storage, .. } = ReportStatus::decode_body(body).unwrap();
+                let ReportStatus { storage, .. } =
+                    ReportStatus::decode_body(body).expect("a test's own step works");
                 assert_eq!(storage.id, Some(id_of(own)));
-                notes.lock().unwrap().push(storage.status);
+                notes.lock().expect("a test's own step works").push(storage.status);
                 Some(Ok(Empty.to_frame()))
             }
             _ => None,
@@ -265,7 +295,7 @@ impl Lost {
     async fn with(others: &[(IpAddr, StorageStatus)]) -> Self {
         let ip = fresh();
         let group = Group::of(ip, others).await;
-        let disk = tempfile::tempdir().unwrap();
+        let disk = tempfile::tempdir().expect("a test's own step works");
         let more = format!("store_path0 = {}\ndisk_recovery_threads = 3", disk.path().display());
         let mut node = Running::start_with(ip, group.tracker.address, &more).await;
         wait_for(&node, " 200 ", "").await;
@@ -279,12 +309,17 @@ impl Lost {
 
     /// The disk is a new one.
     fn replace_disk(&self) {
-        fs::remove_dir_all(self.data()).unwrap();
+        fs::remove_dir_all(self.data()).expect("a test's own step works");
     }
 
     fn state_files(&self) -> Vec<String> {
-        let names = fs::read_dir(self.data()).unwrap().map(|entry| entry.unwrap().file_name());
-        names.map(|name| name.into_string().unwrap()).filter(|name| name.contains("recovery")).collect()
+        let names = fs::read_dir(self.data())
+            .expect("a test's own step works")
+            .map(|entry| entry.expect("a test's own step works").file_name());
+        names
+            .map(|name| name.into_string().expect("a test's own step works"))
+            .filter(|name| name.contains("recovery"))
+            .collect()
     }
 }
 
@@ -417,7 +452,7 @@ async fn a_node_serves_what_it_has_while_nobody_can_give_the_rest() {
     wait_for(&lost.node, " 503 ", "recovering store path 0: no member that has the files serves now").await;
     let at = lost.node.address;
     let missing = lost.node.client().download_bytes(at, &id, 100).await.unwrap_err();
-    assert_eq!(missing.status(), Some(Status::ENOENT));
+    assert_eq!(missing.status(), Some(Status::EAGAIN), "not here, but not gone");
     assert!(lost.data().join(".recovery.flag").exists());
     // A stop and a start do not forget it, though all directories are there now.
     lost.node.stop().await;
