@@ -7,4 +7,5 @@ mod hostile;
 mod life;
 mod network;
 mod peers;
+mod reference;
 mod several;

@@ -240,7 +240,7 @@ async fn three_trackers_agree_and_answer_each_other_by_the_rules() {
 }
 
 /// `ip status` of a group's storages at one tracker.
-async fn listed(network: &Network, tracker: SocketAddr, group: &str) -> Vec<String> {
+pub async fn listed(network: &Network, tracker: SocketAddr, group: &str) -> Vec<String> {
     let mut peer = Peer::connect(network.ip(9), tracker).await;
     let request = ListStorages { group: GroupName::parse(group).unwrap(), id: None };
     let storages = StorageList::decode_body(&peer.ask(&request).await.unwrap()).unwrap().storages;
@@ -348,5 +348,26 @@ async fn a_copy_of_the_files_stays_as_it_was_and_holds_no_save_up() {
     assert_eq!(copier.ask(&GetOneSystemFile { index: 0, offset: 1 << 40 }).await, Err(Status::EINVAL.0));
     assert_eq!(copier.ask(&GetSystemFilesEnd).await, Ok(Vec::new()));
     assert_eq!(copier.ask(&GetOneSystemFile { index: 0, offset: 0 }).await, Err(Status::EINVAL.0));
+    run.stop_all().await;
+}
+
+/// As after a partition: each leads, until storages tell them of each other.
+#[tokio::test]
+async fn of_two_leaders_one_remains() {
+    let run = Running::start(2).await;
+    let (member, trackers) = (run.member(11), run.addresses.clone());
+    for tracker in &trackers {
+        let mut link = member.join(&[*tracker], *tracker).await;
+        told_leader(&mut link).await;
+    }
+    let mut links = Vec::new();
+    for tracker in &trackers {
+        let mut link = member.join(&trackers, *tracker).await;
+        beat(&mut link).await;
+        links.push(link);
+    }
+    let leader = agreed(&run.network, &trackers).await;
+    assert_eq!(leader, trackers[1], "both run as long, so the higher address stays");
+    assert_eq!(beat(&mut links[0]).await, CheckSync::default(), "the other one is silent");
     run.stop_all().await;
 }
