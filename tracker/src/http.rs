@@ -1,6 +1,7 @@
 //! REST on the tracker: health, lists, and the first scheduling calls. They are the native calls of the state.
 
 mod lists;
+mod trackers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/v1/trackers", get(trackers::trackers))
         .route("/v1/groups", get(groups))
         .route("/v1/groups/{group}/storages", get(storages))
         .route("/v1/groups/{group}/storages/{id}", get(storage))

@@ -85,6 +85,12 @@ impl Peers {
         self.inner().election.deadline().map(|at| self.started + Duration::from_millis(at))
     }
 
+    /// This tracker and the others, as storages know them; nobody before one has joined.
+    pub(crate) fn known(&self) -> (Option<SocketAddr>, Vec<SocketAddr>) {
+        let inner = self.inner();
+        (inner.set.own(), inner.set.others())
+    }
+
     /// Trackers that follow this one.
     pub(crate) fn followers(&self) -> Vec<TrackerStatistics> {
         self.inner().followers.values().cloned().collect()

@@ -12,16 +12,20 @@ use protocol::cluster::{
     StorageStatus, SyncNotify, SyncReport, SyncSource, TrackerAddress,
 };
 use protocol::file_id::{FileExt, LogicName, SlavePrefix, StorePathIndex};
+use protocol::peers::{
+    CommitNextLeader, GetOneSystemFile, JoinLeader, LeaderClaim, NotifyNextLeader, PingLeader, SYSTEM_FILES,
+    SystemFilePiece, TrunkServers,
+};
 use protocol::storage::{
     Append, CreateLink, Download, FileInfo, MetadataMode, Modify, SetMetadata, Truncate, Upload, UploadHead,
     UploadSlave,
 };
 use protocol::tracker::{
-    FileName, GroupList, GroupRecord, QueryFetch, Server, ServerListAnswer, StorageList, StorageRecord,
-    StoreAllAnswer, StoreAnswer,
+    Connections, FileName, GroupList, GroupRecord, QueryFetch, Server, ServerListAnswer, StorageList,
+    StorageRecord, StoreAllAnswer, StoreAnswer,
 };
 use protocol::wire::{Request, Response, StreamRequest};
-use protocol::{AddressWidth, FileId, GroupName, StorageId};
+use protocol::{AddressWidth, FileId, GroupName, HostPort, StorageId};
 
 const MAX: i64 = i64::MAX;
 
@@ -210,5 +214,24 @@ proptest! {
             group, port, store_path_count: counts.0, subdir_count: counts.1, upload_priority, join_time, up_time,
             version, is_new, status, id, tracker_ip, trackers,
         })?;
+    }
+
+    #[test]
+    fn what_trackers_say(
+        ip in any_ip(), port in 1..=u16::MAX, numbers: [i64; 2], flag: u8, counts: [i32; 3], version in "[0-9.]{0,8}",
+        index in 0..SYSTEM_FILES, size in 0..=i64::MAX.unsigned_abs(), bytes in vec(any::<u8>(), 0..64),
+        servers in vec((group(), option::of(id())), 0..20),
+    ) {
+        let tracker = HostPort { host: ip.to_string(), port };
+        request(&NotifyNextLeader(tracker.clone()))?;
+        request(&CommitNextLeader(tracker))?;
+        let [running_time, restart_interval] = numbers;
+        response(&LeaderClaim { is_leader: flag, running_time, restart_interval })?;
+        request(&JoinLeader { up_time: running_time, version, port })?;
+        let [alloc, current, max] = counts;
+        request(&PingLeader(Connections { alloc, current, max }))?;
+        response(&TrunkServers(servers))?;
+        request(&GetOneSystemFile { index, offset: size })?;
+        response(&SystemFilePiece { total: size, bytes: bytes.into() })?;
     }
 }

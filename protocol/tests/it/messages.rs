@@ -7,6 +7,10 @@ use protocol::cluster::{
     ReportTrunkFileId, ReportTrunkFree, SyncDestQuery, SyncDestRequest, SyncNotify, SyncReport,
     SyncSourceAnswer, SyncSourceRequest, TrunkFileId,
 };
+use protocol::peers::{
+    CommitNextLeader, GetOneSystemFile, GetSystemFilesEnd, GetSystemFilesStart, JoinLeader, LeaderClaim,
+    NotifyNextLeader, PingLeader, ReselectLeader, SystemFilePiece, TrackerGetStatus, TrunkServers,
+};
 use protocol::storage::{
     Append, CreateLink, Delete, Download, FileCreated, FileInfo, GetMetadata, Modify, QueryFileInfo,
     Regenerate, ReportServerId, SetMetadata, Truncate, Upload, UploadAppender, UploadSlave,
@@ -76,6 +80,15 @@ pub fn request(command: u8, body: &[u8], body_len: u64) -> Option<Again> {
         Command::GROUP_STAT => held::<QueryGroupStatistics>(body),
         Command::FETCH_STORAGE_IDS => held::<FetchStorageIds>(body),
         Command::PARAMETER_REQ => held::<ParameterRequest>(body),
+        Command::TRACKER_GET_STATUS => held::<TrackerGetStatus>(body),
+        Command::TRACKER_NOTIFY_NEXT_LEADER => held::<NotifyNextLeader>(body),
+        Command::TRACKER_COMMIT_NEXT_LEADER => held::<CommitNextLeader>(body),
+        Command::TRACKER_NOTIFY_RESELECT_LEADER => held::<ReselectLeader>(body),
+        Command::TRACKER_JOIN_LEADER => held::<JoinLeader>(body),
+        Command::TRACKER_PING_LEADER => held::<PingLeader>(body),
+        Command::GET_SYS_FILES_START => held::<GetSystemFilesStart>(body),
+        Command::GET_SYS_FILES_END => held::<GetSystemFilesEnd>(body),
+        Command::GET_ONE_SYS_FILE => held::<GetOneSystemFile>(body),
         Command::STORAGE_JOIN => held::<Join>(body),
         Command::STORAGE_BEAT => held::<Beat>(body),
         Command::REPORT_DISK_USAGE => held::<DiskUsage>(body),
@@ -126,6 +139,9 @@ pub fn response(command: u8, body: &[u8]) -> Option<Again> {
         Command::STORAGE_STAT => answer::<StorageStatisticsAnswer>(body),
         Command::GROUP_STAT => answer::<GroupStatisticsAnswer>(body),
         Command::FETCH_STORAGE_IDS => answer::<StorageIdsChunk>(body),
+        Command::TRACKER_GET_STATUS => answer::<LeaderClaim>(body),
+        Command::TRACKER_PING_LEADER => answer::<TrunkServers>(body),
+        Command::GET_ONE_SYS_FILE => answer::<SystemFilePiece>(body),
         Command::STORAGE_JOIN => answer::<JoinAnswer>(body),
         Command::STORAGE_BEAT | Command::REPORT_DISK_USAGE | Command::SYNC_REPORT => {
             answer::<CheckSync>(body)

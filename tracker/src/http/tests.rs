@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use axum::body::{Body, to_bytes};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request};
-use protocol::cluster::{PathSpace, ReplicationReport, SenderReport, SenderState, StorageStatus};
+use protocol::cluster::{
+    Join, PathSpace, ReplicationReport, SenderReport, SenderState, StorageStatus, TrackerAddress,
+};
 use protocol::config::ReservedSpace;
 use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};
 use protocol::{AddressWidth, StorageId};
@@ -13,9 +15,9 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::peers::last_run::LastRun;
+use crate::peers::{self, last_run::LastRun};
 use crate::saver::Saver;
-use crate::state::{Group, IdTrust, Member, NameSource, Reported, Rules, TrunkMode};
+use crate::state::{Group, IdTrust, Member, NameSource, Peer, Reported, Rules, Session, TrunkMode};
 
 /// A file of 10.0.0.1, old enough to be everywhere.
 const FILE: &str = "group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt";
@@ -223,4 +225,44 @@ async fn head_is_get_without_a_body() {
         assert_eq!(head_headers.get(CONTENT_TYPE), got_headers.get(CONTENT_TYPE), "{path}");
         assert_eq!(head_headers.get(LOCATION), got_headers.get(LOCATION), "{path}");
     }
+}
+
+#[tokio::test]
+async fn trackers_and_their_leader_are_shown() {
+    let shared = shared(&["10.0.0.11"]);
+    let (status, body) = json(&shared, "/v1/trackers").await;
+    assert_eq!((status, &body["leader"], &body["trackers"]), (200, &Value::Null, &Value::Array(Vec::new())));
+
+    let list = |ips: &[&str]| {
+        let tracker = |ip: &&str| TrackerAddress { ips: vec![ip.parse().unwrap()], port: 22_122 };
+        Join {
+            group: GroupName::parse("group1").unwrap(),
+            port: 23_000,
+            store_path_count: 1,
+            subdir_count: 256,
+            upload_priority: 10,
+            join_time: 0,
+            up_time: 0,
+            version: "6.16.1".into(),
+            is_new: 1,
+            status: None,
+            id: None,
+            tracker_ip: None,
+            trackers: ips.iter().map(tracker).collect(),
+        }
+    };
+    let session = Session::new(Peer {
+        address: "10.0.0.11:40000".parse().unwrap(),
+        local: "10.0.0.1:22122".parse().unwrap(),
+        connection: 1,
+    });
+    peers::heard(&shared, &session, &list(&["10.0.0.1"])).unwrap();
+    let (_, body) = json(&shared, "/v1/trackers").await;
+    assert_eq!(body["leader"], "10.0.0.1:22122", "alone, it leads");
+    assert_eq!(body["trackers"][0]["is_leader"], true);
+    peers::heard(&shared, &session, &list(&["10.0.0.1", "10.0.0.2"])).unwrap();
+    let (_, body) = json(&shared, "/v1/trackers").await;
+    assert_eq!(body["leader"], "10.0.0.1:22122", "and goes on leading");
+    let other = serde_json::json!({"address": "10.0.0.2:22122", "is_own": false, "is_leader": false});
+    assert_eq!(body["trackers"][1], other);
 }

@@ -1,5 +1,6 @@
 //! The state in simulated time: a small cluster whose storages join, beat and report when told.
 
+mod adopt;
 mod fill;
 mod membership;
 mod replication;
