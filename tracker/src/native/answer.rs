@@ -181,8 +181,10 @@ fn of_storage(
             state.change_status(session, status)?;
         }
         Command::REPLICATION_REPORT => {
+            // What makes no sense is refused as FastDFS refuses all of this command.
+            let report = decode(body)?;
             joined(session)?;
-            state.replication_report(session, &decode(body)?, now)?;
+            state.replication_report(session, &report, now)?;
         }
         Command::CHANGELOG_REQ => {
             let ChangelogRequest(of) = decode(body)?;
