@@ -28,6 +28,7 @@ mod space;
 pub(crate) mod state_text;
 mod temporary;
 mod trunk;
+mod under_change;
 mod upload;
 
 pub use alter::LinkSpec;
@@ -60,7 +61,7 @@ use protocol::file_id::{Source, StorePathIndex};
 use protocol::{GroupName, LogicName};
 use tokio::sync::watch;
 
-use binlog::{Binlog, Record};
+use binlog::{Announced, Binlog, Record};
 use data_dir::DataDir;
 use locks::FileLocks;
 use name_maker::NameMaker;
@@ -263,19 +264,22 @@ impl Inner {
 
     /// Appends a record and waits until it is written, and on the disk if the configuration says so. Blocking.
     fn record(&self, record: &Record<'_>) -> Result<(), WriteError> {
+        self.announce(record).map(drop)
+    }
+
+    /// The same before a change that follows at once: what this gives is dropped when the change is made or has failed.
+    fn announce(&self, record: &Record<'_>) -> Result<Announced<'_>, WriteError> {
         self.counters.last_source_update(record.time);
-        self.append(record)
+        self.deletes.follow(record);
+        self.binlog.announce(record).map_err(|source| io_failed("writing the binlog", source))
     }
 
     /// The same for a change that another member made at `time`.
     fn record_replica(&self, time: i32, op: Op<&str>, name: &LogicName) -> Result<(), WriteError> {
         self.counters.last_sync_update(layout::unix_seconds(SystemTime::now()));
-        self.append(&Record { time: time.into(), side: Side::Replica, op, name: name.as_str() })
-    }
-
-    fn append(&self, record: &Record<'_>) -> Result<(), WriteError> {
-        self.deletes.follow(record);
-        self.binlog.append(record).map_err(|source| io_failed("writing the binlog", source))
+        let record = Record { time: time.into(), side: Side::Replica, op, name: name.as_str() };
+        self.deletes.follow(&record);
+        self.binlog.append(&record).map_err(|source| io_failed("writing the binlog", source))
     }
 }
 

@@ -106,6 +106,12 @@ impl Writer<'_> {
 
     async fn about_file(&self, entry: &Entry, form: Form) -> io::Result<Prepared> {
         let file = match (self.store.outgoing(&entry.name).await?, &form) {
+            (Outgoing::Missing, Form::Rename(old))
+                if !matches!(self.store.outgoing(old).await?, Outgoing::Missing) =>
+            {
+                // The rename was broken off before it was made.
+                return Ok(NOTHING);
+            }
             (Outgoing::Missing, Form::Rename(old)) => {
                 // It has gone on to another name, or was deleted; here the old name says so, too.
                 let gone = SyncDelete { time: self.time(entry), group: self.group, name: old.clone() };

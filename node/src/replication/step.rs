@@ -106,8 +106,9 @@ pub(crate) fn after(entry: &Entry, form: &Form, answer: Answer, size: u64) -> St
         (Form::Append(..) | Form::Modify(..) | Form::Truncate(..), Answer::Status(Status::ENOENT)) => {
             Step::Then(Form::Update)
         }
-        (Form::Truncate(..) | Form::Rename(_), Answer::Status(Status::EEXIST))
-        | (Form::Rename(_), Answer::Status(Status::OK)) => Step::Then(Form::Ask(Purpose::Verify)),
+        (Form::Truncate(..) | Form::Rename(_), Answer::Status(Status::OK | Status::EEXIST)) => {
+            Step::Then(Form::Ask(Purpose::Verify))
+        }
         (Form::Rename(_), Answer::Status(Status::ENOENT)) => Step::Then(Form::Create),
         (Form::Link(_), Answer::Status(Status::ENOENT | Status::EEXIST)) => Step::Then(Form::Update),
         (Form::Delete(_), Answer::Status(Status::ENOENT)) => DONE,
@@ -197,7 +198,7 @@ mod tests {
         check(&create, Form::Append(0, 1), status(Status::EEXIST), done(false));
         check(&create, Form::Append(0, 1), status(Status::ENOENT), Step::Then(Form::Update));
         check(&create, Form::Modify(0, 1), status(Status::ENOENT), Step::Then(Form::Update));
-        check(&create, Form::Truncate(2, 1), status(Status::OK), done(false));
+        check(&create, Form::Truncate(2, 1), status(Status::OK), Step::Then(Form::Ask(Purpose::Verify)));
         check(&create, Form::Truncate(2, 1), status(Status::ENOENT), Step::Then(Form::Update));
         check(&create, Form::Truncate(2, 1), status(Status::EEXIST), Step::Then(Form::Ask(Purpose::Verify)));
         check(&rename, Form::Rename(name("old")), status(Status::OK), Step::Then(Form::Ask(Purpose::Verify)));

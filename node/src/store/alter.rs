@@ -10,7 +10,7 @@ use protocol::file_id::{FileExt, FileKind, SlavePrefix, slave_name};
 use rustix::fs::FileType;
 
 use super::binlog::{Op, Record, Side};
-use super::change::{mtime, open_appender};
+use super::change::open_appender;
 use super::layout::unix_seconds;
 use super::name_maker::{self, NameSpec, SizeOf};
 use super::upload::gone;
@@ -86,14 +86,11 @@ impl Inner {
         if old == size {
             return Ok(());
         }
+        let time = unix_seconds(SystemTime::now());
+        let record = Record { time, side: Side::Source, op: Op::Truncate(old, size), name: name.as_str() };
+        let _announced = self.announce(&record)?;
         file.set_len(size).map_err(|error| io_failed("changing a file's size", error))?;
-        self.sync_content(&file)?;
-        self.record(&Record {
-            time: mtime(&file)?,
-            side: Side::Source,
-            op: Op::Truncate(old, size),
-            name: name.as_str(),
-        })
+        self.sync_content(&file)
     }
 
     fn regenerate(&self, path: &Arc<StorePath>, old: &LogicName) -> Result<Committed, WriteError> {
@@ -106,22 +103,12 @@ impl Inner {
         let size = SizeOf::Normal(len);
         let spec =
             NameSpec { path: old.store_path(), dir: old.sub_dir(), source, timestamp, size, crc32, tail };
-        let name = first_free(&spec, |name| path.dir.rename_new(old.true_name(), name.true_name()))?;
-        let recorded = self.sync_name(&path.dir, &name).and_then(|()| {
-            self.record(&Record {
-                time,
-                side: Side::Source,
-                op: Op::Rename(old.as_str()),
-                name: name.as_str(),
-            })
-        });
-        if let Err(error) = recorded {
-            // The client goes on knowing the old name only.
-            if let Err(error) = path.dir.rename_new(name.true_name(), old.true_name()) {
-                tracing::error!(%old, new = %name, %error, "a rename that is not in the binlog cannot be taken back");
-            }
-            return Err(error);
-        }
+        let name = first_free(&spec, |name| {
+            let op = Op::Rename(old.as_str());
+            let _announced = self.announce(&Record { time, side: Side::Source, op, name: name.as_str() })?;
+            Ok(path.dir.rename_new(old.true_name(), name.true_name()))
+        })?;
+        self.sync_name(&path.dir, &name)?;
         // The file has its new name, which the client has to hear whatever becomes of the metadata.
         if let Err(error) = self.rename_metadata(path, old, &name, time) {
             tracing::error!(%old, new = %name, %error, "metadata did not follow its file to the new name");
@@ -137,14 +124,14 @@ impl Inner {
         time: i64,
     ) -> Result<(), WriteError> {
         let (Ok(old), Ok(new)) = (old.metadata_name(), new.metadata_name()) else { return Ok(()) };
-        match path.dir.rename_new(old.true_name(), new.true_name()) {
-            Ok(()) => {
-                self.record(&Record { time, side: Side::Source, op: Op::Create, name: new.as_str() })?;
-                self.record(&Record { time, side: Side::Source, op: Op::Delete, name: old.as_str() })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io_failed("renaming metadata", error)),
+        if !is_there(path, &old)? {
+            return Ok(());
         }
+        let record = |op, name| Record { time, side: Side::Source, op, name };
+        let _made = self.announce(&record(Op::Create, new.as_str()))?;
+        let _gone = self.announce(&record(Op::Delete, old.as_str()))?;
+        let renamed = path.dir.rename_new(old.true_name(), new.true_name());
+        renamed.map_err(|error| io_failed("renaming metadata", error))
     }
 
     fn delete(&self, path: &Arc<StorePath>, name: &LogicName) -> Result<(), WriteError> {
@@ -162,21 +149,21 @@ impl Inner {
         if is_link {
             self.counters.delete_links.asked(1);
         }
+        let time = unix_seconds(SystemTime::now());
+        let record = |name| Record { time, side: Side::Source, op: Op::Delete, name };
+        let announced = self.announce(&record(name.as_str()))?;
         path.dir.unlink(name.true_name()).map_err(|error| io_failed("deleting a file", error))?;
+        drop(announced);
         if is_link {
             self.counters.delete_links.done(1);
         }
-        let time = unix_seconds(SystemTime::now());
         self.sync_name(&path.dir, name)?;
-        self.record(&Record { time, side: Side::Source, op: Op::Delete, name: name.as_str() })?;
         let Ok(metadata) = name.metadata_name() else { return Ok(()) };
-        match path.dir.unlink(metadata.true_name()) {
-            Ok(()) => {
-                self.record(&Record { time, side: Side::Source, op: Op::Delete, name: metadata.as_str() })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io_failed("deleting metadata", error)),
+        if !is_there(path, &metadata)? {
+            return Ok(());
         }
+        let _announced = self.announce(&record(metadata.as_str()))?;
+        path.dir.unlink(metadata.true_name()).map_err(|error| io_failed("deleting metadata", error))
     }
 
     fn create_link(&self, path: &Arc<StorePath>, link: &LinkSpec) -> Result<Committed, WriteError> {
@@ -209,6 +196,10 @@ impl Inner {
                         "the names of link and file are too long for the binlog",
                     ));
                 }
+                if is_there(path, &name)? {
+                    return Err(WriteError::Exists);
+                }
+                let _announced = self.announce(&record)?;
                 match path.dir.symlink(&target, name.true_name()) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                         return Err(WriteError::Exists);
@@ -223,16 +214,15 @@ impl Inner {
                 let size = SizeOf::Normal(len);
                 let own = self.source()?;
                 let spec = NameSpec { path: path_index, dir, source: own, timestamp, size, crc32, tail };
-                first_free(&spec, |name| path.dir.symlink(&target, name.true_name()))?
+                first_free(&spec, |name| {
+                    let op = Op::Link(source.as_str());
+                    let _announced =
+                        self.announce(&Record { time, side: Side::Source, op, name: name.as_str() })?;
+                    Ok(path.dir.symlink(&target, name.true_name()))
+                })?
             }
         };
         self.sync_name(&path.dir, &name)?;
-        self.record(&Record {
-            time,
-            side: Side::Source,
-            op: Op::Link(source.as_str()),
-            name: name.as_str(),
-        })?;
         Ok(Committed { id: protocol::FileId { group: self.group, name }, len, crc32, timestamp })
     }
 }
@@ -240,15 +230,24 @@ impl Inner {
 /// Makes names until `take` finds one that nothing has.
 fn first_free(
     spec: &NameSpec,
-    mut take: impl FnMut(&LogicName) -> io::Result<()>,
+    mut take: impl FnMut(&LogicName) -> Result<io::Result<()>, WriteError>,
 ) -> Result<LogicName, WriteError> {
     for _ in 0..NAME_TRIES {
         let name = spec.make();
-        match take(&name) {
+        match take(&name)? {
             Ok(()) => return Ok(name),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_failed("naming a file", error)),
         }
     }
     Err(WriteError::Exists)
+}
+
+/// Whether anything has a name, so that no change is announced that cannot be.
+fn is_there(path: &StorePath, name: &LogicName) -> Result<bool, WriteError> {
+    match path.dir.stat(name.true_name()) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io_failed("looking for a file", error)),
+    }
 }

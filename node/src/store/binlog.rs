@@ -1,15 +1,18 @@
 //! `<base_path>/data/sync/binlog.NNN`: one line for every change, in the order in which they became visible.
 //!
-//! `<unix seconds> <op> <name>[ <extra>]\n`. A record is in the file (one `write` for all that wait) before its caller
-//! goes on, so SIGKILL loses none. Files end at 1 GiB; `binlog_index.dat` holds the number of the current one. A line
+//! `<unix seconds> <op> <name>[ <extra>]\n`. A record is in the file (one `write` for all that wait) before its change is
+//! made, so SIGKILL leaves no change without a record. A record without its change is harmless: readers look at the file
+//! itself. They see a record only when its change is made or has failed ([`Announced`]). Files end at 1 GiB; `binlog_index.dat` holds the number of the current one. A line
 //! that a crash tore is cut off at the next start, since the reference would glue the next record to it.
 
 mod read;
 
 pub(crate) use read::{BinlogReader, Entry};
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -148,6 +151,32 @@ struct Waiting {
     lines: Vec<u8>,
     /// Number of the newest record in `lines`, counted from 1.
     newest: u64,
+    /// End of what is written.
+    written: BinlogPosition,
+    /// Where the records begin whose changes are under way, by number.
+    under_way: BTreeMap<u64, Start>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    /// In `lines`.
+    Waiting(usize),
+    /// In a file.
+    Written(BinlogPosition),
+}
+
+/// A record that is in the file while its change is being made. Readers stop before it until this is dropped.
+#[must_use]
+pub(super) struct Announced<'a> {
+    binlog: &'a Binlog,
+    number: u64,
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.binlog.lock_waiting().under_way.remove(&self.number);
+        self.binlog.show();
+    }
 }
 
 struct Writer {
@@ -193,7 +222,7 @@ impl Binlog {
         Ok(Self {
             directory: directory.to_owned(),
             durability,
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting { written: position, ..Waiting::default() }),
             writer: Mutex::new(Writer {
                 file,
                 position,
@@ -229,18 +258,46 @@ impl Binlog {
 
     /// Appends a record and waits until it is written. Whoever gets to write takes along all that wait.
     pub(super) fn append(&self, record: &Record<'_>) -> io::Result<()> {
+        self.announce(record).map(drop)
+    }
+
+    /// Appends the record of a change that is about to be made, and waits until it is written.
+    pub(super) fn announce(&self, record: &Record<'_>) -> io::Result<Announced<'_>> {
         let number = {
             let mut waiting = self.lock_waiting();
+            let start = Start::Waiting(waiting.lines.len());
             record.write_to(&mut waiting.lines);
             waiting.newest += 1;
-            waiting.newest
+            let number = waiting.newest;
+            waiting.under_way.insert(number, start);
+            number
         };
+        let announced = Announced { binlog: self, number };
         let mut writer = self.lock_writer();
         if writer.done < number {
             self.write_waiting(&mut writer);
         }
         let failure = writer.failed.iter().find(|(first, last, _)| (*first..=*last).contains(&number));
-        failure.map_or(Ok(()), |(_, _, errno)| Err(io::Error::from_raw_os_error(*errno)))
+        match failure {
+            None => Ok(announced),
+            Some((_, _, errno)) => Err(io::Error::from_raw_os_error(*errno)),
+        }
+    }
+
+    /// Lets readers go as far as all changes are made.
+    fn show(&self) {
+        let shown = {
+            let waiting = self.lock_waiting();
+            match waiting.under_way.values().next() {
+                Some(Start::Written(position)) => *position,
+                Some(Start::Waiting(_)) | None => waiting.written,
+            }
+        };
+        self.watch.send_if_modified(|known| {
+            let is_further = shown > *known;
+            *known = shown.max(*known);
+            is_further
+        });
     }
 
     fn write_waiting(&self, writer: &mut Writer) {
@@ -249,6 +306,7 @@ impl Binlog {
             let mut waiting = self.lock_waiting();
             (std::mem::replace(&mut waiting.lines, spare), waiting.newest)
         };
+        let begin = writer.position;
         if let Err(error) = self.write_lines(writer, &lines) {
             tracing::error!(%error, records = newest - writer.done, "the binlog cannot be written");
             if writer.failed.len() == MAX_FAILED {
@@ -257,10 +315,21 @@ impl Binlog {
             let errno = error.raw_os_error().unwrap_or(rustix::io::Errno::IO.raw_os_error());
             writer.failed.push((writer.done + 1, newest, errno));
         }
+        {
+            let mut waiting = self.lock_waiting();
+            for (_, start) in
+                waiting.under_way.range_mut((Bound::Excluded(writer.done), Bound::Included(newest)))
+            {
+                if let Start::Waiting(at) = *start {
+                    let offset = begin.offset + at as u64;
+                    *start = Start::Written(BinlogPosition { offset, ..begin });
+                }
+            }
+            waiting.written = writer.position;
+        }
         writer.done = newest;
         lines.clear();
         writer.spare = lines;
-        self.watch.send_replace(writer.position);
     }
 
     /// Writes whole lines or, as far as a reader can tell, nothing.
@@ -424,6 +493,29 @@ mod tests {
         check(Op::Create, 128, false);
         check(Op::Link("12345"), 121, true);
         check(Op::Link("12345"), 122, false);
+    }
+
+    #[test]
+    fn readers_stop_before_a_change_that_is_under_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let binlog = Binlog::open(directory.path(), Durability::Write).unwrap();
+        let watch = binlog.watch();
+        let shown = || watch.borrow().offset;
+        binlog.append(&record("a")).unwrap();
+        let line = "1 C a\n".len() as u64;
+        assert_eq!(shown(), line);
+        let first = binlog.announce(&record("b")).unwrap();
+        let second = binlog.announce(&record("c")).unwrap();
+        binlog.append(&record("d")).unwrap();
+        assert_eq!(shown(), line);
+        assert_eq!(fs::read_to_string(file_path(directory.path(), 0)).unwrap().lines().count(), 4);
+        drop(second);
+        assert_eq!(shown(), line);
+        let third = binlog.announce(&record("e")).unwrap();
+        drop(first);
+        assert_eq!(shown(), 4 * line);
+        drop(third);
+        assert_eq!(shown(), 5 * line);
     }
 
     fn record(name: &str) -> Record<'_> {

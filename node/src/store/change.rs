@@ -18,6 +18,7 @@ use rustix::fs::{FileType, fstat};
 use super::binlog::{Op, Record, Side};
 use super::incoming::set_time;
 use super::locks::FileLock;
+use super::under_change::UnderChange;
 use super::upload::gone;
 use super::{Inner, Store, StorePath, io_failed};
 
@@ -55,6 +56,8 @@ struct Parts {
     offset: u64,
     written: u64,
     state: State,
+    /// So that a crash in the middle is made good.
+    note: Option<UnderChange>,
     lock: Option<FileLock>,
 }
 
@@ -116,9 +119,15 @@ impl Store {
             if !record.fits() {
                 return Err(WriteError::Invalid("the name is too long for the binlog"));
             }
+            let note = match origin {
+                Origin::Client => Some(UnderChange::note(path.dir.path(), &name)),
+                // A part that was broken off is sent again.
+                Origin::Member { .. } => None,
+            };
+            let note = note.transpose().map_err(|error| io_failed("noting a change", error))?;
             let (file, lock) = (Arc::new(file), Some(lock));
             let state = State::Open;
-            Ok(Ok(Parts { store, path, name, kind, origin, file, offset, written: 0, state, lock }))
+            Ok(Ok(Parts { store, path, name, kind, origin, file, offset, written: 0, state, note, lock }))
         };
         let parts = path_again.pool.run(job).await.map_err(gone)??;
         Ok(parts.map(|parts| Change { parts: Some(parts) }))
@@ -244,6 +253,7 @@ impl Drop for Parts {
             offset: self.offset,
             written: self.written,
             state: State::Finished,
+            note: self.note.take(),
             lock: self.lock.take(),
         };
         self.path.pool.run_detached(move || undone.undo());

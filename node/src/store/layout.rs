@@ -13,7 +13,7 @@ use protocol::file_id::StorePathIndex;
 use rustix::fs::mkdirat;
 use tracing::{info, warn};
 
-use super::binlog::Binlog;
+use super::binlog::{Binlog, Op, Record, Side};
 use super::counters::Counters;
 use super::data_dir::{DIR_MODE, DataDir};
 use super::locks::FileLocks;
@@ -21,7 +21,9 @@ use super::name_maker::NameMaker;
 use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::space::Space;
-use super::{InitFlag, Inner, RecoveryFlag, Rules, StoreError, StorePath, path_marks, temporary};
+use super::{
+    InitFlag, Inner, RecoveryFlag, Rules, StoreError, StorePath, path_marks, temporary, under_change,
+};
 
 /// Opens everything. Blocking.
 pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {
@@ -62,6 +64,9 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     }
     let (counters, turn) = Counters::load(&base_data)?;
     let binlog = Binlog::open(&base_data.join("sync"), conf.durability)?;
+    for path in &paths {
+        record_left_behind(&path.dir, &binlog, unix_seconds(now))?;
+    }
     let deletes = RecentDeletes::default();
     for path in binlog.newest_files() {
         deletes.read_tail(&path).map_err(StoreError::io("read", &path))?;
@@ -84,6 +89,19 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
         durability: conf.durability,
         to_recover,
     })
+}
+
+/// Records files whose change a crash broke off, as they are now.
+fn record_left_behind(dir: &DataDir, binlog: &Binlog, time: i64) -> Result<(), StoreError> {
+    let left = under_change::left_behind(dir.path()).map_err(StoreError::io("read", dir.path()))?;
+    for (name, _note) in left {
+        if dir.stat(name.true_name()).is_ok() {
+            warn!(%name, "a change of this file was broken off by a crash; the other members get it as it is now");
+            let record = Record { time, side: Side::Source, op: Op::Update, name: name.as_str() };
+            binlog.append(&record).map_err(StoreError::io("write the binlog for", dir.path()))?;
+        }
+    }
+    Ok(())
 }
 
 fn open_path(

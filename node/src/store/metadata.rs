@@ -88,8 +88,9 @@ impl Inner {
         let time = unix_seconds(SystemTime::now());
         if new.is_empty() {
             if old.is_some() {
+                let record = Record { time, side: Side::Source, op: Op::Delete, name: of.as_str() };
+                let _announced = self.announce(&record)?;
                 path.dir.unlink(of.true_name()).map_err(|error| io_failed("deleting metadata", error))?;
-                self.record(&Record { time, side: Side::Source, op: Op::Delete, name: of.as_str() })?;
             }
             return Ok(());
         }
@@ -97,10 +98,10 @@ impl Inner {
             Temporary::create_named(path).map_err(|error| io_failed("making a metadata file", error))?;
         let write = |mut file: &File| file.write_all(&new).and_then(|()| file.sync_data());
         write(temporary.file()).map_err(|error| io_failed("writing metadata", error))?;
-        temporary.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;
-        self.sync_name(&path.dir, of)?;
         let op = if old.is_some() { Op::Update } else { Op::Create };
-        self.record(&Record { time, side: Side::Source, op, name: of.as_str() })
+        let _announced = self.announce(&Record { time, side: Side::Source, op, name: of.as_str() })?;
+        temporary.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;
+        self.sync_name(&path.dir, of)
     }
 }
 

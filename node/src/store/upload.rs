@@ -172,7 +172,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Gives the file its name, makes it visible and records it, in that order.
+    /// Records the file and gives it its name, which makes it visible.
     pub async fn commit(mut self) -> Result<Committed, WriteError> {
         let Some(open) = self.open.take() else {
             return Err(WriteError::Invalid("the upload failed before"));
@@ -219,14 +219,8 @@ impl Place {
             .map_err(|error| io_failed("reading a file's time", error.into()))?;
         let time = stat.st_mtime;
         let timestamp = u32::try_from(time).unwrap_or(0);
-        let name = self.publish(&mut temporary, timestamp, len, crc32)?;
-        let recorded = self.store.sync_name(&self.path.dir, &name).and_then(|()| {
-            self.store.record(&Record { time, side: Side::Source, op: Op::Create, name: name.as_str() })
-        });
-        if let Err(error) = recorded {
-            self.take_back(&name);
-            return Err(error);
-        }
+        let name = self.publish(&mut temporary, time, len, crc32)?;
+        self.store.sync_name(&self.path.dir, &name)?;
         let counters = &self.store.counters;
         counters.uploads.done(1);
         counters.upload_bytes.asked(len);
@@ -238,14 +232,20 @@ impl Place {
     fn publish(
         &self,
         temporary: &mut Temporary,
-        timestamp: u32,
+        time: i64,
         len: u64,
         crc32: u32,
     ) -> Result<LogicName, WriteError> {
+        let timestamp = u32::try_from(time).unwrap_or(0);
+        let mut publish = |name: &LogicName| {
+            let record = Record { time, side: Side::Source, op: Op::Create, name: name.as_str() };
+            let _announced = self.store.announce(&record)?;
+            Ok::<_, WriteError>(temporary.publish(name.true_name()))
+        };
         let publishing = |error| io_failed("naming a file", error);
         let (size, source, mut tail) = match &self.naming {
             Naming::Slave(name) => {
-                return match temporary.publish(name.true_name()) {
+                return match publish(name)? {
                     Ok(()) => Ok(name.clone()),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WriteError::Exists),
                     Err(error) => Err(publishing(error)),
@@ -256,7 +256,7 @@ impl Place {
         for _ in 0..NAME_TRIES {
             let spec = NameSpec { path: self.index, dir: self.dir, source, timestamp, size, crc32, tail };
             let name = spec.make();
-            match temporary.publish(name.true_name()) {
+            match publish(&name)? {
                 Ok(()) => return Ok(name),
                 // From 4 GiB on only the digits of the tail differ.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -266,13 +266,6 @@ impl Place {
             }
         }
         Err(WriteError::Exists)
-    }
-
-    /// The file was visible for a moment, but is not recorded: it must go, since its client hears of a failure.
-    fn take_back(&self, name: &LogicName) {
-        if let Err(error) = self.path.dir.unlink(name.true_name()) {
-            tracing::error!(%name, %error, "a file that is not in the binlog cannot be removed");
-        }
     }
 }
 
