@@ -70,7 +70,7 @@ async fn requests(native: &Native, connection: &mut Connection) -> Result<(), Co
     let mut session = Session::default();
     while let Some(header) = connection.next_header(i64::MAX.unsigned_abs()).await? {
         let next = match header.command {
-            Command::QUIT => return Ok(()),
+            Command::QUIT => return connection.flush().await,
             Command::DOWNLOAD_FILE => download::serve(native, connection, &header, &session).await?,
             Command::UPLOAD_FILE
             | Command::UPLOAD_APPENDER_FILE

@@ -62,6 +62,7 @@ pub(super) async fn serve(
     header: &Header,
     session: &Session,
 ) -> Result<Next, ConnectionError> {
+    connection.expect_requests_ahead();
     let done = match header.command {
         Command::SYNC_CREATE_FILE => whole(native, connection, header, IncomingMode::Create).await?,
         Command::SYNC_UPDATE_FILE => whole(native, connection, header, IncomingMode::Update).await?,
@@ -94,7 +95,7 @@ pub(super) async fn serve(
         Ok(Outcome::Missing) => Status::ENOENT,
         Err(status) => status,
     };
-    connection.send_status(status).await?;
+    connection.send_status_soon(status).await?;
     Ok(Next::Request)
 }
 

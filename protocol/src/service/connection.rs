@@ -23,6 +23,10 @@ use crate::{Header, Status};
 
 /// Room for the requests that are most common, and for the head of an upload.
 const READ_SIZE: usize = 16 * 1024;
+/// The same from a peer that sends requests ahead.
+const AHEAD_SIZE: usize = 64 * 1024;
+/// Answers that wait for others to leave with them: few, so that none waits long.
+const MAX_OUTBOX: usize = 16 * HEADER_LEN;
 /// Silence after which a buffer is given back.
 const WARM: Duration = Duration::from_secs(2);
 
@@ -48,6 +52,10 @@ pub struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     buffer: BytesMut,
+    /// Answers to requests that were sent ahead, until all of those that came together are answered.
+    outbox: Vec<u8>,
+    /// Room for what comes next, when nothing is known of it.
+    read_size: usize,
     network_timeout: Duration,
     /// Whether a whole request was seen.
     spoken: bool,
@@ -64,7 +72,17 @@ impl Connection {
         stop: CancellationToken,
     ) -> Self {
         let stopped = Box::pin(stop.clone().cancelled_owned());
-        Self { stream, peer, buffer: BytesMut::new(), network_timeout, spoken: false, stop, stopped }
+        Self {
+            stream,
+            peer,
+            buffer: BytesMut::new(),
+            outbox: Vec::new(),
+            read_size: READ_SIZE,
+            network_timeout,
+            spoken: false,
+            stop,
+            stopped,
+        }
     }
 
     /// Address of the other side.
@@ -80,6 +98,11 @@ impl Connection {
     /// The stream itself, for `sendfile`. Bytes already read stay in the buffer.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// Says that this peer sends many requests ahead: they are received in larger pieces.
+    pub fn expect_requests_ahead(&mut self) {
+        self.read_size = AHEAD_SIZE;
     }
 
     /// Whether the service is draining: finish the request, then end.
@@ -109,7 +132,7 @@ impl Connection {
                 self.buffer.advance(HEADER_LEN);
                 return Ok(Some(header));
             }
-            self.fill(READ_SIZE).await?;
+            self.fill(self.read_size).await?;
         }
     }
 
@@ -120,8 +143,9 @@ impl Connection {
 
     /// Waits for the first bytes of a frame; false at a clean end.
     async fn wait_for_request(&mut self) -> Result<bool, ConnectionError> {
+        self.flush().await?;
         let patience = if self.spoken { WARM } else { self.network_timeout };
-        self.buffer.reserve(READ_SIZE);
+        self.buffer.reserve(self.read_size);
         let read = timeout(patience, self.stream.read_buf(&mut self.buffer));
         let outcome = tokio::select! {
             biased;
@@ -138,12 +162,13 @@ impl Connection {
             ready = self.stream.readable() => ready?,
             () = self.stopped.as_mut() => return Ok(false),
         }
-        self.buffer.reserve(READ_SIZE);
+        self.buffer.reserve(self.read_size);
         Ok(self.stream.read_buf(&mut self.buffer).await? != 0)
     }
 
     /// Reads at least one more byte into the buffer, with room for `want`.
     pub async fn fill(&mut self, want: usize) -> Result<(), ConnectionError> {
+        self.flush().await?;
         self.buffer.reserve(want.max(1));
         // Peers that send head and content in two writes, as FastDFS does, have the content held back by Nagle's
         // algorithm until the head is acknowledged, which the kernel would put off for 40 ms.
@@ -198,6 +223,7 @@ impl Connection {
 
     /// Sends `head` and `tail` in as few segments as possible.
     pub async fn send_two(&mut self, head: &[u8], tail: &[u8]) -> Result<(), ConnectionError> {
+        self.flush().await?;
         let sent = {
             let parts = [io::IoSlice::new(head), io::IoSlice::new(tail)];
             match timeout(self.network_timeout, self.stream.write_vectored(&parts)).await {
@@ -215,7 +241,12 @@ impl Connection {
     }
 
     /// Sends all of `bytes`; every piece that the peer takes renews its time.
-    pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+        self.flush().await?;
+        self.send_now(bytes).await
+    }
+
+    async fn send_now(&mut self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
         while !bytes.is_empty() {
             match timeout(self.network_timeout, self.stream.write(bytes)).await {
                 Ok(Ok(sent)) => bytes = bytes.get(sent..).unwrap_or_default(),
@@ -224,6 +255,25 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Sends a header without a body, together with those that follow: at the latest when the next request is waited
+    /// for, or anything else is sent.
+    pub async fn send_status_soon(&mut self, status: Status) -> Result<(), ConnectionError> {
+        self.outbox.extend_from_slice(&Header::response(status).to_bytes());
+        if self.outbox.len() >= MAX_OUTBOX { self.flush().await } else { Ok(()) }
+    }
+
+    /// Sends what was to be sent soon.
+    pub async fn flush(&mut self) -> Result<(), ConnectionError> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let sent = self.send_now(&outbox).await;
+        outbox.clear();
+        self.outbox = outbox;
+        sent
     }
 
     /// Sends a header without a body.
