@@ -4,6 +4,7 @@ mod answers;
 mod damage;
 mod files;
 mod kinds;
+mod times;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -60,6 +60,11 @@ async fn a_file_from_a_trunk_file_becomes_one_of_its_own() {
         format!("{TIME} l {NORMAL} {TRUNK}"),
         format!("{TIME} d {TRUNK}"),
     ]);
+
+    // A client may delete it, too.
+    assert_eq!(member.ask(&file(16, TRUNK, TIME, b"abcdef")).await, OK);
+    client.delete(node.address, &id(TRUNK)).await.unwrap();
+    assert!(!member.exists(TRUNK) && node.binlog().ends_with(&format!(" D {TRUNK}\n")));
 }
 
 /// A slot as FastDFS writes it, for the file that `TRUNK` names.
