@@ -156,15 +156,18 @@ async fn requests_sent_ahead_are_answered_in_order_and_take_effect_in_order() {
         file(16, NORMAL, TIME, b"one"),
         file(16, NORMAL, TIME, b"two"),
         delete(NORMAL, TIME),
+        crate::wire::whole(111, b"no body is right"),
         file(16, APPENDER, TIME, &big),
         delete(NORMAL, TIME),
         file(16, APPENDER, TIME, &big),
         file(18, NORMAL, TIME, b"three"),
+        crate::wire::whole(82, b""),
     ];
     member.wire.send(&ahead.concat()).await;
-    for expected in [OK, PRESENT, OK, OK, MISSING, PRESENT, OK] {
+    for expected in [OK, PRESENT, OK, INVALID, OK, MISSING, PRESENT, OK] {
         assert_eq!(member.answer().await, expected);
     }
+    assert_eq!(member.wire.hear(super::PATIENCE).await, crate::wire::Heard::Closed);
     let line = |letter: char, name: &str| format!("{TIME} {letter} {name}");
     member.logged(&[
         line('c', NORMAL),
