@@ -135,7 +135,6 @@ impl App {
             limits,
             heart_beat_interval: conf.heart_beat_interval,
             stat_report_interval: conf.stat_report_interval,
-            sync_dir: conf.daemon.base_path.join("data").join("sync"),
             http_port: conf.http.server_port,
             advertise_url: conf.web.advertise_url.clone(),
             ip_before: store.init_flag().last_ip_addr.split(',').next().and_then(|ip| ip.trim().parse().ok()),

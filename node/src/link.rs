@@ -11,11 +11,11 @@ mod join;
 mod leader;
 mod marks;
 mod own;
+mod refill;
 mod reports;
 mod session;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +62,6 @@ pub(crate) struct Link {
     pub(crate) limits: ClientLimits,
     pub(crate) heart_beat_interval: Duration,
     pub(crate) stat_report_interval: Duration,
-    /// `<base_path>/data/sync`, where the marks are.
-    pub(crate) sync_dir: PathBuf,
     /// Port of the HTTP service.
     pub(crate) http_port: Option<u16>,
     /// Where others reach it, if the configuration says so.
@@ -77,7 +75,7 @@ pub(crate) struct Link {
 
 impl Link {
     fn marks(&self, uses_ids: bool) -> Marks {
-        Marks { dir: self.sync_dir.clone(), port: (!uses_ids).then_some(self.facts.port) }
+        Marks { sync_dir: self.store.sync_dir().to_owned(), own_port: self.facts.port, uses_ids }
     }
 
     /// Where others reach this node by HTTP; empty if they do not.
@@ -271,8 +269,10 @@ async fn blocking(
     change: impl FnOnce(&Store) -> Result<(), StoreError> + Send + 'static,
 ) -> Result<(), LinkError> {
     let store = store.clone();
-    match tokio::task::spawn_blocking(move || change(&store)).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(LinkError::Identity("writing the node's state failed".to_owned())),
-    }
+    Ok(blocking_io(move || change(&store)).await??)
+}
+
+async fn blocking_io<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, LinkError> {
+    let lost = |_| LinkError::Identity("a job on the node's state files was lost".to_owned());
+    tokio::task::spawn_blocking(job).await.map_err(lost)
 }

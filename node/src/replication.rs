@@ -8,7 +8,7 @@ mod cursor;
 mod dead_letters;
 mod fill;
 mod lane;
-mod mark;
+pub(crate) mod mark;
 mod message;
 mod report;
 mod sender;

@@ -3,9 +3,8 @@
 //! A line is `<unix seconds> <group> <storage id> <status> <argument>`; the argument may be empty. A chunk may end inside
 //! a line, and the next one begin inside it: such pieces are not lines and are dropped, as FastDFS does.
 
-use std::time::SystemTime;
-
-use protocol::cluster::StorageStatus;
+use bytes::Bytes;
+use protocol::cluster::{ChangelogRequest, StorageStatus};
 use protocol::{GroupName, StorageId};
 use tracing::{info, warn};
 
@@ -40,34 +39,62 @@ fn parse_line(line: &str, group: GroupName) -> Option<Change> {
     }
 }
 
-/// Lets mark files and the own source follow.
-pub(super) async fn apply(link: &Link, text: &[u8], uses_ids: bool) -> Result<(), LinkError> {
-    for change in parse(text, link.facts.group) {
+/// Asks every tracker: each keeps for itself what this node has read.
+pub(super) async fn read_all(link: &Link, own: StorageId) -> Vec<Change> {
+    let request = ChangelogRequest(Some((link.facts.group, own)));
+    let mut changes = Vec::new();
+    for answer in link.trackers.ask_each::<_, Bytes>(&request).await {
+        match answer {
+            Ok(text) => changes.extend(parse(&text, link.facts.group)),
+            Err(error) => {
+                info!(%error, "no changelog from a tracker; it is read when a member changes again")
+            }
+        }
+    }
+    changes
+}
+
+/// Lets marks and the own source follow members to their new addresses. Before the senders hear of these.
+pub(super) async fn apply_moves(link: &Link, changes: &[Change], uses_ids: bool) -> Result<(), LinkError> {
+    for change in changes {
         match change {
-            Change::Deleted(id) => deleted(link, id, uses_ids).await?,
-            Change::Moved(_, _) if uses_ids => {}
-            Change::Moved(old, new) => moved(link, old, new).await?,
+            Change::Moved(old, new) if !uses_ids => moved(link, *old, *new).await?,
+            Change::Moved(..) | Change::Deleted(_) => {}
         }
     }
     Ok(())
 }
 
-async fn deleted(link: &Link, id: StorageId, uses_ids: bool) -> Result<(), LinkError> {
-    // Another tracker may tell it late: a member that is back, or was never gone, keeps its mark, which is still right.
-    if link
-        .peers
-        .get(&id)
-        .is_some_and(|peer| !is_tombstone(peer.status) && peer.status != StorageStatus::NONE)
-    {
-        return Ok(());
+/// Puts the marks of deleted members aside, and forgets the own source if it is among them.
+pub(super) async fn apply_deletions(
+    link: &Link,
+    changes: &[Change],
+    uses_ids: bool,
+) -> Result<(), LinkError> {
+    for change in changes {
+        let Change::Deleted(id) = *change else { continue };
+        // Another tracker may tell it late: a member that is back, or was never gone, keeps its mark, which is right.
+        let is_gone = |status| is_tombstone(status) || status == StorageStatus::NONE;
+        if link.peers.get(&id).is_none_or(|peer| is_gone(peer.status)) {
+            deleted(link, id, uses_ids).await?;
+        }
     }
+    Ok(())
+}
+
+/// Both.
+pub(super) async fn apply(link: &Link, text: &[u8], uses_ids: bool) -> Result<(), LinkError> {
+    let changes = parse(text, link.facts.group);
+    apply_moves(link, &changes, uses_ids).await?;
+    apply_deletions(link, &changes, uses_ids).await
+}
+
+async fn deleted(link: &Link, id: StorageId, uses_ids: bool) -> Result<(), LinkError> {
     let marks = link.marks(uses_ids);
     let waits = link.own.waits();
     blocking(&link.store, move |store| {
-        match marks.retire(&id, SystemTime::now()) {
-            Ok(true) => info!(peer = %id, "the member was deleted, its mark is put aside"),
-            Ok(false) => {}
-            Err(error) => warn!(peer = %id, %error, "cannot put the mark of a deleted member aside"),
+        if let Err(error) = marks.retire(&id) {
+            warn!(peer = %id, %error, "cannot put the mark of a deleted member aside");
         }
         store.update_init_flag(|flag| {
             if flag.sync_src_server == id.as_str() {

@@ -1,14 +1,13 @@
 //! What trackers answer to beats and reports: who leads, and who is in the group.
 
-use bytes::Bytes;
 use protocol::StorageId;
-use protocol::cluster::{Brief, ChangelogRequest, CheckSync, ReplicaChanged, StorageStatus};
+use protocol::cluster::{Brief, CheckSync, ReplicaChanged, StorageStatus};
 use protocol::wire::Empty;
 use tracing::{info, warn};
 
 use super::own::{Next, is_settled};
 use super::session::Session;
-use super::{Link, LinkError, blocking, changelog, leader};
+use super::{Link, LinkError, blocking, changelog, leader, refill};
 use crate::peers::is_tombstone;
 
 /// Most members that one 85 tells.
@@ -27,19 +26,21 @@ impl Session<'_> {
 
     async fn hear_members(&mut self, members: &[Brief]) -> Result<(), LinkError> {
         let link = self.link;
-        let before = gone(link);
-        if self.params.use_storage_id {
-            // Before the senders hear of new peers and look for their marks.
+        let uses_ids = self.params.use_storage_id;
+        if uses_ids {
+            // Before the senders hear of new peers and look for their marks; the same goes for moves.
             adopt_marks(link, members).await?;
         }
+        let changes =
+            if is_anyone_gone(link, members) { changelog::read_all(link, self.id).await } else { Vec::new() };
+        changelog::apply_moves(link, &changes, uses_ids).await?;
         let better = link.peers.hear(members);
+        changelog::apply_deletions(link, &changes, uses_ids).await?;
         self.reported.members_changed = true;
         for some in better.chunks(MAX_CHANGED) {
             let Empty = self.ask(&ReplicaChanged(some.to_vec())).await?;
         }
-        if gone(link).iter().any(|id| !before.contains(id)) {
-            read_changelogs(link, self.id, self.params.use_storage_id).await?;
-        }
+        refill::consider(link, self.id, uses_ids, members).await?;
         let own = members.iter().find(|brief| brief.id == Some(self.id));
         match own {
             Some(own) => self.hear_own(own.status, members).await,
@@ -72,9 +73,15 @@ impl Session<'_> {
     }
 }
 
-/// Peers that were members once.
-fn gone(link: &Link) -> Vec<StorageId> {
-    link.peers.list().iter().filter(|peer| is_tombstone(peer.status)).map(|peer| peer.id).collect()
+/// Whether the list has a member as gone that was one until now.
+fn is_anyone_gone(link: &Link, members: &[Brief]) -> bool {
+    let was_member = |id: &StorageId| {
+        link.peers
+            .get(id)
+            .is_some_and(|peer| !is_tombstone(peer.status) && peer.status != StorageStatus::NONE)
+    };
+    let mut gone = members.iter().filter(|brief| is_tombstone(brief.status));
+    gone.any(|brief| brief.id.as_ref().is_some_and(was_member))
 }
 
 /// A cluster that got storage ids has marks by address: they become those of the ids.
@@ -84,10 +91,12 @@ async fn adopt_marks(link: &Link, members: &[Brief]) -> Result<(), LinkError> {
     if new.is_empty() {
         return Ok(());
     }
-    let (marks, port) = (link.marks(true), link.facts.port);
+    let marks = link.marks(true);
     blocking(&link.store, move |_| {
         for (id, ip) in new {
-            match marks.adopt(&id, &ip.to_string(), port) {
+            // An IPv6 address is too long for a name by address: there is no such mark.
+            let Ok(address) = StorageId::parse(&ip.to_string()) else { continue };
+            match marks.adopt(&id, &address) {
                 Ok(true) => info!(peer = %id, %ip, "the mark of this address is now that of the id"),
                 Ok(false) => {}
                 Err(error) => {
@@ -98,16 +107,4 @@ async fn adopt_marks(link: &Link, members: &[Brief]) -> Result<(), LinkError> {
         Ok(())
     })
     .await
-}
-
-/// A member that was deleted or got another address is in every tracker's changelog, which each keeps for itself.
-async fn read_changelogs(link: &Link, own: StorageId, uses_ids: bool) -> Result<(), LinkError> {
-    let request = ChangelogRequest(Some((link.facts.group, own)));
-    for answer in link.trackers.ask_each::<_, Bytes>(&request).await {
-        match answer {
-            Ok(text) => changelog::apply(link, &text, uses_ids).await?,
-            Err(error) => info!(%error, "no changelog from a tracker; it is read when the tracker is back"),
-        }
-    }
-    Ok(())
 }

@@ -1,57 +1,56 @@
-//! Mark files follow what becomes of a peer: another address, an id instead of an address, or its deletion.
+//! Marks and dead letters follow what becomes of a peer: another address, an id instead of an address, or its deletion.
 //!
-//! `<base>/data/sync/<peer id>.mark` where the cluster has storage ids, else `<peer's address>_<own port>.mark`. All of
-//! it is blocking, and may be done again: what is not there needs no change.
+//! All of it is blocking, and may be done again: what is not there needs no change.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use protocol::StorageId;
 
+use crate::replication::mark;
+
 /// Where the marks are, and how they are named.
 #[derive(Debug, Clone)]
-pub(crate) struct Marks {
-    /// `<base>/data/sync`.
-    pub(crate) dir: PathBuf,
-    /// Own port; `None` where the cluster has storage ids.
-    pub(crate) port: Option<u16>,
+pub(super) struct Marks {
+    pub(super) sync_dir: PathBuf,
+    pub(super) own_port: u16,
+    pub(super) uses_ids: bool,
 }
 
 impl Marks {
-    /// The mark of a peer.
-    pub(crate) fn path(&self, peer: &StorageId) -> PathBuf {
-        self.dir.join(match self.port {
-            Some(port) => format!("{peer}_{port}.mark"),
-            None => format!("{peer}.mark"),
-        })
+    fn stem(&self, peer: &StorageId) -> PathBuf {
+        mark::stem(&self.sync_dir, peer, self.own_port, self.uses_ids)
     }
 
-    /// Puts a deleted peer's mark aside, with the time appended as FastDFS does: `<name>.20261125081600`.
-    pub(crate) fn retire(&self, peer: &StorageId, now: SystemTime) -> io::Result<bool> {
-        let from = self.path(peer);
-        let mut name = from.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}", compact_time(now)));
-        rename(&from, &self.dir.join(name))
+    /// A peer's mark.
+    pub(super) fn path(&self, peer: &StorageId) -> PathBuf {
+        mark::path_of(&self.stem(peer))
     }
 
-    /// Carries a peer's mark over to its new address, unless that has one already.
-    pub(crate) fn follow(&self, old: &StorageId, new: &StorageId) -> io::Result<bool> {
-        rename_new(&self.path(old), &self.path(new))
+    /// Puts a deleted peer's files aside. Its sender does so too when it ends; after a restart there is none.
+    pub(super) fn retire(&self, peer: &StorageId) -> io::Result<()> {
+        mark::retire(&self.path(peer))?;
+        mark::retire(&mark::dead_letters_of(&self.stem(peer)))
     }
 
-    /// Carries the mark that a peer had by address and port over to its id, once the cluster has ids.
-    pub(crate) fn adopt(&self, peer: &StorageId, address: &str, own_port: u16) -> io::Result<bool> {
-        rename_new(&self.dir.join(format!("{address}_{own_port}.mark")), &self.path(peer))
+    /// Carries a peer's files over to its new address, unless that has some already; true if there was a mark.
+    pub(super) fn follow(&self, old: &StorageId, new: &StorageId) -> io::Result<bool> {
+        rename_new(&self.stem(old), &self.stem(new))
+    }
+
+    /// Carries the files that a peer had by address over to its id, once the cluster has ids.
+    pub(super) fn adopt(&self, peer: &StorageId, address: &StorageId) -> io::Result<bool> {
+        rename_new(&mark::stem(&self.sync_dir, address, self.own_port, false), &self.stem(peer))
     }
 }
 
 fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
-    if to.try_exists()? {
+    if mark::path_of(to).try_exists()? {
         return Ok(false);
     }
-    rename(from, to)
+    rename(&mark::dead_letters_of(from), &mark::dead_letters_of(to))?;
+    rename(&mark::path_of(from), &mark::path_of(to))
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<bool> {
@@ -62,38 +61,12 @@ fn rename(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// `YYYYMMDDhhmmss`, UTC.
-fn compact_time(now: SystemTime) -> String {
-    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
-}
-
-/// The date of a day counted from 1970-01-01, by the rule of 400-year cycles that begin in March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn id(text: &str) -> StorageId {
         StorageId::parse(text).unwrap()
-    }
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -107,33 +80,22 @@ mod tests {
     #[test]
     fn marks_follow_their_peers() {
         let dir = tempfile::tempdir().unwrap();
-        let by_address = Marks { dir: dir.path().to_owned(), port: Some(23000) };
-        assert!(!by_address.retire(&id("10.0.0.2"), at(0)).unwrap());
+        let by_address = Marks { sync_dir: dir.path().to_owned(), own_port: 23000, uses_ids: false };
+        by_address.retire(&id("10.0.0.2")).unwrap();
         fs::write(by_address.path(&id("10.0.0.2")), "of 2").unwrap();
+        fs::write(dir.path().join("10.0.0.2_23000.dead"), "refused").unwrap();
         assert!(by_address.follow(&id("10.0.0.2"), &id("10.0.0.3")).unwrap());
         assert!(!by_address.follow(&id("10.0.0.2"), &id("10.0.0.3")).unwrap());
-        assert_eq!(names(dir.path()), ["10.0.0.3_23000.mark"]);
+        assert_eq!(names(dir.path()), ["10.0.0.3_23000.dead", "10.0.0.3_23000.mark"]);
         fs::write(by_address.path(&id("10.0.0.2")), "older").unwrap();
         assert!(!by_address.follow(&id("10.0.0.2"), &id("10.0.0.3")).unwrap(), "a mark is not replaced");
         assert_eq!(fs::read_to_string(by_address.path(&id("10.0.0.3"))).unwrap(), "of 2");
 
-        let by_id = Marks { port: None, ..by_address };
-        assert!(by_id.adopt(&id("100003"), "10.0.0.3", 23000).unwrap());
-        assert!(by_id.retire(&id("100003"), at(1_795_594_560)).unwrap());
-        assert_eq!(names(dir.path()), ["10.0.0.2_23000.mark", "100003.mark.20261125081600"]);
-    }
-
-    #[test]
-    fn times_are_dates() {
-        for (seconds, expected) in [
-            (0, "19700101000000"),
-            (951_782_399, "20000228235959"),
-            (951_782_400, "20000229000000"),
-            (1_709_251_199, "20240229235959"),
-            (1_709_251_200, "20240301000000"),
-            (4_102_444_799, "20991231235959"),
-        ] {
-            assert_eq!(compact_time(at(seconds)), expected);
-        }
+        let by_id = Marks { uses_ids: true, ..by_address };
+        assert!(by_id.adopt(&id("100003"), &id("10.0.0.3")).unwrap());
+        assert_eq!(names(dir.path()), ["10.0.0.2_23000.mark", "100003.dead", "100003.mark"]);
+        by_id.retire(&id("100003")).unwrap();
+        assert!(!by_id.path(&id("100003")).exists());
+        assert_eq!(names(dir.path()).len(), 3);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use protocol::cluster::{
     Brief, ChangeStatus, GroupReplication, IpChanged, Join, JoinAnswer, ReplicaChanged, ReplicationReport,
-    StorageStatus as S, SyncNotify, SyncReport, SyncSource, SyncSourceAnswer,
+    ReportStatus, StorageStatus as S, SyncNotify, SyncReport, SyncSource, SyncSourceAnswer,
 };
 use protocol::config::params::ClusterParams;
 use protocol::peers::LeaderClaim;
@@ -17,7 +17,7 @@ use protocol::{Command, Status, StorageId};
 
 use crate::address::fresh;
 use crate::fake_tracker::Cluster;
-use crate::noting::{Answer, List, PATIENCE, tracker, wait_flag, wait_ready};
+use crate::noting::{Answer, List, PATIENCE, tracker, wait_file, wait_flag, wait_ready};
 use crate::running::{Running, build, plain_cluster};
 use crate::wire::{Heard, Wire, whole};
 
@@ -155,6 +155,48 @@ async fn a_deleted_source_is_replaced_and_its_mark_put_aside() {
     let aside = format!("{gone}_23000.mark.20");
     assert!(names.iter().any(|name| name.starts_with(&aside)), "{names:?}");
     assert!(names.contains(&format!("{other}_23000.mark")), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_tells_a_lost_report_again_and_fills_a_lost_disk_again() {
+    let at = address();
+    let node_ip = fresh();
+    let (own, peer) = (node_ip.to_string(), fresh().to_string());
+    let list = List::default();
+    list.set(&[(&own, S::ACTIVE)]);
+    let (told, of_own) = (list.clone(), own.clone());
+    let is_lost = Arc::new(AtomicBool::new(false));
+    let lost = Arc::clone(&is_lost);
+    let (_tracker, notes) = tracker(at, plain_cluster(), move |command, _| match command {
+        Command::SYNC_SRC_REQ => {
+            let until = if lost.load(Ordering::Relaxed) { 200 } else { 100 };
+            Some(Ok(SyncSourceAnswer(Some(SyncSource { source: id(&of_own), until })).to_frame()))
+        }
+        Command::REPORT_STATUS => Some(Ok(Empty.to_frame())),
+        _ => told.leads(at, command),
+    })
+    .await;
+    let node = Running::start_with(node_ip, at, "").await;
+    wait_ready(&node, " 200 ", "").await;
+    let mark = node.data().join("sync").join(format!("{peer}_23000.mark"));
+    let filled = "binlog_index=0\nbinlog_offset=0\nneed_sync_old=1\nsync_old_done=1\nuntil_timestamp=100\n\
+                  scan_row_count=0\nsync_row_count=0\n";
+    std::fs::write(&mark, filled).unwrap();
+    list.set(&[(&own, S::ACTIVE), (&peer, S::ACTIVE)]);
+    notes.wait(Command::SYNC_SRC_REQ, 1).await;
+
+    list.set(&[(&own, S::ACTIVE), (&peer, S::WAIT_SYNC)]);
+    notes.wait(Command::REPORT_STATUS, 1).await;
+    let reported = notes.all::<ReportStatus>()[0].storage;
+    assert_eq!((reported.id, reported.status), (id(&peer), S::OFFLINE));
+    list.set(&[(&own, S::ACTIVE), (&peer, S::ACTIVE)]);
+    let beats = notes.count(Command::STORAGE_BEAT);
+    notes.wait(Command::STORAGE_BEAT, beats + 2).await;
+    assert_eq!(std::fs::read_to_string(&mark).unwrap(), filled);
+
+    is_lost.store(true, Ordering::Relaxed);
+    list.set(&[(&own, S::ACTIVE), (&peer, S::WAIT_SYNC)]);
+    wait_file(&mark, "need_sync_old=1\nsync_old_done=0\nuntil_timestamp=200\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Trackers that note what they are asked, and tell the group as a test has it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -124,16 +125,20 @@ pub(crate) async fn wait_ready(node: &Running, status: &str, says: &str) {
     }
 }
 
-/// Waits until a state file says this.
+/// Waits until the state of membership says this.
 pub(crate) async fn wait_flag(node: &Running, says: &str) {
+    wait_file(&node.data().join(".data_init_flag"), says).await;
+}
+
+/// Waits until a state file says this.
+pub(crate) async fn wait_file(path: &Path, says: &str) {
     let start = Instant::now();
-    let path = node.data().join(".data_init_flag");
     loop {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = std::fs::read_to_string(path).unwrap_or_default();
         if text.contains(says) {
             return;
         }
-        assert!(start.elapsed() < PATIENCE, "{text}");
+        assert!(start.elapsed() < PATIENCE, "{}: {text}", path.display());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
