@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::address::STORAGE_HTTP_PORT;
-use crate::{dev, one_store, skipped};
+use crate::say::skipped;
+use crate::{dev, one_store};
 
 /// A picture of one pixel.
 const PICTURE: &[u8] =

@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use crate::cluster::{Cluster, wait_for_a_place};
-use crate::{address, client_crate, dev, skipped};
+use crate::say::skipped;
+use crate::{address, client_crate, dev};
 
 /// A client library outside of Cargo.
 struct Foreign {

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use crate::cluster::{START, ready};
 use crate::content::content;
 use crate::process::{Process, fdfs};
+use crate::say::skipped;
 use crate::wait::until;
-use crate::{address, one_store, skipped};
+use crate::{address, one_store};
 
 /// A person waits no longer than this for the first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(3);

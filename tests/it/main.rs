@@ -14,24 +14,16 @@ mod content;
 mod crash;
 mod daemons;
 mod dev;
+
 mod group;
 mod hostile;
 mod memory;
+mod mixed;
 mod one_store;
 mod process;
 mod reference;
 mod refusals;
+mod say;
+mod theirs;
 mod torture;
 mod wait;
-
-use std::io::Write;
-
-/// Says why a test did nothing.
-fn skipped(test: &str, why: &str) {
-    say(&format!("skipped: {test}: {why}"));
-}
-
-/// Writes past the test harness, which hides what passing tests print.
-fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").expect("stderr can be written");
-}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use fastdfs::FdfsClient;
@@ -15,24 +15,8 @@ use crate::cluster::{Cluster, Config, Daemon, FEW_DIRECTORIES, made, wait_for_a_
 use crate::content::content;
 use crate::one_store::{self, native};
 use crate::process::Process;
-use crate::{address, client_crate, skipped};
-
-/// FastDFS's own program `name`, not one of ours under that name.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())?;
-    let real = found.canonicalize().ok()?;
-    (real.file_name()?.to_str()? == name).then_some(real)
-}
-
-/// Says so and is false when FastDFS is not here.
-pub(crate) fn is_here(test: &str) -> bool {
-    let here = ["fdfs_trackerd", "fdfs_storaged", "fdfs_test"].iter().all(|name| program(name).is_some());
-    if !here {
-        skipped(test, "FastDFS (fdfs_trackerd, fdfs_storaged, fdfs_test) is not on the PATH");
-    }
-    here
-}
+use crate::theirs::{is_here, program};
+use crate::{address, client_crate};
 
 /// Runs one of FastDFS's tools to its end.
 fn tool(name: &str, arguments: &[&str]) -> Output {

@@ -10,7 +10,8 @@ use rustix::process::geteuid;
 use crate::cluster::{Cluster, Config, FEW_DIRECTORIES, made, node_config};
 use crate::content::content;
 use crate::process::{Ended, Process, fdfs};
-use crate::{address, one_store, skipped};
+use crate::say::skipped;
+use crate::{address, one_store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_start_names_the_owner() {

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use crate::address::{self, TRACKER_PORT};
 use crate::group::Group;
 use crate::group::server::{Make, Server};
-use crate::reference::is_here;
-use crate::say;
+use crate::say::say;
+use crate::theirs::is_here;
 use board::Board;
 use faults::{Fault, Lanes, Schedule};
 use history::History;
@@ -47,7 +47,7 @@ struct Plan {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_keeps_every_promise_under_torture() {
     let Some(minutes) = variable("FDFS_TORTURE_MINUTES") else {
-        return crate::skipped(
+        return crate::say::skipped(
             "a_group_keeps_every_promise_under_torture",
             "FDFS_TORTURE_MINUTES is not set",
         );

@@ -10,7 +10,7 @@ use rustix::process::{Signal, geteuid};
 use crate::address;
 use crate::cluster::{self, Config, FEW_DIRECTORIES, START, made};
 use crate::process::Process;
-use crate::reference::program;
+use crate::theirs::program;
 use crate::wait::until;
 
 /// Whose program it is.
@@ -198,7 +198,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            crate::say(&self.log_tail(30));
+            crate::say::say(&self.log_tail(30));
         }
     }
 }

@@ -19,9 +19,8 @@ use super::board::{Board, Seat};
 use super::history::{Content, Entry, History, Life, Ties};
 use crate::address::STORAGE_HTTP_PORT;
 use crate::content::content;
-use crate::group::book::{head, size};
-use crate::group::group1;
 use crate::group::server::Make;
+use crate::group::{group1, head, size};
 
 /// Sizes of uploads: mostly small, some of several pieces.
 const SIZES: [u32; 8] = [8, 100, 1_000, 4_096, 10_000, 70_000, 300_000, 1_200_000];

@@ -8,8 +8,8 @@ use protocol::client::Client;
 use super::board::Seat;
 use super::history::{Entry, History, Life};
 use super::readers::{Answer, Door, ask};
-use crate::group::book::disk_name;
 use crate::group::disk::{self, Print};
+use crate::group::disk_name;
 use crate::group::server::Make;
 
 /// How long members may need after the last fault to be in step.

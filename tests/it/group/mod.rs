@@ -1,8 +1,6 @@
 //! A group of several storages behind several trackers, each a process of ours or of FastDFS on a loopback address of its own.
 
-pub(crate) mod book;
 pub(crate) mod disk;
-mod mixed;
 pub(crate) mod server;
 
 use std::net::SocketAddr;
@@ -10,6 +8,8 @@ use std::time::Duration;
 
 use protocol::client::{Client, ClientLimits, TrackerClient};
 use protocol::cluster::StorageStatus;
+use protocol::file_id::{FileExt, StorePathIndex};
+use protocol::storage::UploadHead;
 use protocol::tracker::StorageRecord;
 use protocol::{GroupName, HostPort};
 use tempfile::TempDir;
@@ -126,4 +126,22 @@ pub(crate) fn limits() -> ClientLimits {
 
 fn host_port(tracker: &Server) -> HostPort {
     HostPort::parse(&tracker.ip.to_string(), address::TRACKER_PORT).expect("an address")
+}
+
+/// Where an upload goes and what it is called.
+pub(crate) fn head(length: usize, ext: &str) -> UploadHead {
+    UploadHead {
+        store_path: Some(StorePathIndex(0)),
+        size: size(length),
+        ext: FileExt::parse(ext).expect("a good extension"),
+    }
+}
+
+pub(crate) fn size(length: usize) -> u64 {
+    u64::try_from(length).expect("fits")
+}
+
+/// `HH/LL/name` of `group1/M00/HH/LL/name`.
+pub(crate) fn disk_name(id: &str) -> String {
+    id.splitn(3, '/').nth(2).expect("a file ID").to_owned()
 }

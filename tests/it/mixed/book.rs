@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use protocol::FileId;
 use protocol::client::Client;
-use protocol::file_id::{FileExt, SlavePrefix, StorePathIndex};
+use protocol::file_id::{FileExt, SlavePrefix};
 use protocol::storage::{
-    Append, CreateLink, FileCreated, MetadataMode, Modify, Upload, UploadAppender, UploadHead, UploadSlave,
+    Append, CreateLink, FileCreated, MetadataMode, Modify, Upload, UploadAppender, UploadSlave,
 };
 use protocol::wire::Empty;
 use reqwest::StatusCode;
 
-use super::Group;
-use super::disk::{self, Print};
-use super::server::Make;
 use crate::address::STORAGE_HTTP_PORT;
 use crate::content::content;
+use crate::group::disk::{self, Print};
+use crate::group::server::Make;
+use crate::group::{Group, disk_name, head, size};
 use crate::one_store::get;
 use crate::wait::until;
 
@@ -272,24 +272,6 @@ impl Book {
         self.files.remove(&id.to_string()).expect("noted before");
         self.deleted.push(id.to_string());
     }
-}
-
-/// Where an upload goes and what it is called.
-pub(crate) fn head(length: usize, ext: &str) -> UploadHead {
-    UploadHead {
-        store_path: Some(StorePathIndex(0)),
-        size: size(length),
-        ext: FileExt::parse(ext).expect("a good extension"),
-    }
-}
-
-pub(crate) fn size(length: usize) -> u64 {
-    u64::try_from(length).expect("fits")
-}
-
-/// `HH/LL/name` of `group1/M00/HH/LL/name`.
-pub(crate) fn disk_name(id: &str) -> String {
-    id.splitn(3, '/').nth(2).expect("a file ID").to_owned()
 }
 
 fn rows(text: &[u8]) -> BTreeMap<String, String> {

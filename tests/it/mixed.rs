@@ -2,10 +2,12 @@
 //!
 //! They run where FastDFS 6.16 is on the PATH; the same operations in a group of ours alone run everywhere.
 
-use super::Group;
-use super::book::Book;
-use super::server::Make::{self, Ours, Theirs};
-use crate::reference::is_here;
+mod book;
+
+use crate::group::Group;
+use crate::group::server::Make::{self, Ours, Theirs};
+use crate::theirs::is_here;
+use book::Book;
 
 /// Everything through each member in turn; then one more member, which must get what there was and take part; then deletes
 /// of what another member took.
@@ -82,7 +84,7 @@ async fn a_storage_of_ours_and_one_of_theirs_agree() {
 fn senders_are_here(test: &str) -> bool {
     let here = std::env::var_os("FDFS_TEST_SENDERS").is_some();
     if !here {
-        crate::skipped(test, "FDFS_TEST_SENDERS is not set");
+        crate::say::skipped(test, "FDFS_TEST_SENDERS is not set");
     }
     here
 }
