@@ -16,13 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::Status;
+use protocol::address::AddressKind;
 use protocol::cluster::Join;
 use protocol::tracker::TrackerStatistics;
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 use tracing::info;
 
 use crate::app::Shared;
-use crate::state::{Leadership, Session};
+use crate::state::{Leadership, Peer, Session};
 use election::{Effect, Election, Event, Millis};
 use last_run::LastRun;
 use set::TrackerSet;
@@ -181,14 +182,17 @@ pub(crate) fn heard(shared: &Shared, session: &Session, join: &Join) -> Result<(
     Ok(())
 }
 
-/// The leader's address for a client that calls this tracker by `local`.
-pub(crate) fn leader(shared: &Shared, local: SocketAddr) -> Option<SocketAddr> {
-    let is_known = shared.peers.inner().set.own().is_some();
+/// The leader's address for a client: of two, the one in the client's kind of network.
+pub(crate) fn leader(shared: &Shared, client: &Peer) -> Option<SocketAddr> {
+    let set = shared.peers.inner().set.clone();
     let state = shared.state();
     match state.leadership() {
         // After a restart the others are unknown until a storage joins, and one of them may lead.
-        Leadership::Own if is_known || state.groups().is_empty() => Some(local),
+        Leadership::Own if set.own().is_some() || state.groups().is_empty() => Some(client.local),
         Leadership::Own | Leadership::Unknown => None,
-        Leadership::Other(leader) => Some(leader),
+        Leadership::Other(leader) => {
+            let fits = |it: &SocketAddr| AddressKind::of(it.ip()) == AddressKind::of(client.ip());
+            Some(set.addresses(leader).into_iter().find(fits).unwrap_or(leader))
+        }
     }
 }

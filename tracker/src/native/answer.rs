@@ -299,7 +299,7 @@ fn of_operator(
         Command::GET_LEADER => {
             let GetLeader = decode(body)?;
             drop(state);
-            let leader = peers::leader(shared, session.peer.local).ok_or(Status::ENOENT)?;
+            let leader = peers::leader(shared, &session.peer).ok_or(Status::ENOENT)?;
             out.extend_from_slice(HostPort::from(leader).to_string().as_bytes());
         }
         Command::TRACKER_STAT => {

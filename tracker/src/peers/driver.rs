@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::client::{ClientError, ClientLimits, Connection};
 use protocol::peers::{
@@ -26,6 +26,8 @@ use crate::app::{Shared, VERSION};
 
 /// Longest wait for a connection, and longest silence of a peer.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause between the same words in the log.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// Longest answer: 512 groups of 32 bytes.
 const MAX_ANSWER: u64 = 16 * 1024;
 
@@ -33,7 +35,7 @@ const MAX_ANSWER: u64 = 16 * 1024;
 pub(crate) async fn run(shared: Arc<Shared>, counts: Vec<Arc<ConnectionCounts>>, stop: CancellationToken) {
     let queue = shared.peers.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     let Some(mut queue) = queue else { return };
-    let driver = Arc::new(Driver { shared, counts, leader: Mutex::new(None) });
+    let driver = Arc::new(Driver { shared, counts, leader: Mutex::new(None), demoted: Mutex::new(None) });
     let mut tasks = JoinSet::new();
     loop {
         let deadline = driver.shared.peers.deadline();
@@ -70,6 +72,8 @@ struct Driver {
     counts: Vec<Arc<ConnectionCounts>>,
     /// The connection to the leader, where this tracker follows.
     leader: Mutex<Option<Link>>,
+    /// Who was asked to step down last, and when that was said.
+    demoted: Mutex<Option<(SocketAddr, Instant)>>,
 }
 
 /// A follower's connection, after it introduced itself.
@@ -107,12 +111,21 @@ impl Driver {
             }
             Effect::Ping { round, leader } => Some(Event::Pinged { round, outcome: self.ping(leader).await }),
             Effect::Demote(leader) => {
-                warn!(tracker = %leader, "it leads as well, asking it to step down");
+                self.say_demoted(leader).await;
                 self.ask::<_, Empty>(leader, &ReselectLeader).await;
                 None
             }
             // Done where it was decided.
             Effect::Lead(..) => None,
+        }
+    }
+
+    /// Says it once a minute: it is asked every two seconds while it does not obey.
+    async fn say_demoted(&self, leader: SocketAddr) {
+        let mut demoted = self.demoted.lock().await;
+        if demoted.is_none_or(|(who, at)| who != leader || at.elapsed() > SAID_AGAIN) {
+            warn!(tracker = %leader, "it leads as well, asking it to step down");
+            *demoted = Some((leader, Instant::now()));
         }
     }
 

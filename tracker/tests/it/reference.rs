@@ -28,10 +28,7 @@ fn program_or_skip(test: &str) -> Option<PathBuf> {
     let program = program();
     if program.is_none() {
         // Past the test harness, which hides what passing tests print.
-        let text = format!(
-            "skipped: {test}: fdfs_trackerd of FastDFS is not on the PATH
-"
-        );
+        let text = format!("skipped: {test}: fdfs_trackerd of FastDFS is not on the PATH\n");
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
     program
@@ -60,6 +57,14 @@ impl Theirs {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Self(child)
+    }
+}
+
+impl Theirs {
+    /// Stops or continues the process, so that its connections stay open and nothing answers on them.
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 
@@ -173,6 +178,37 @@ async fn of_two_leaders_ours_and_theirs_one_remains() {
         for tracker in trackers {
             beat(&mut member.join(&trackers, tracker).await).await;
         }
+        assert_eq!(agreed(&network, &trackers).await, network.tracker(2), "{}", log(their_dir.path()));
+        our_tracker.stop().await;
+    }
+}
+
+/// Their leader hangs; ours takes over; theirs wakes up and still takes itself for the leader.
+#[tokio::test]
+async fn a_leader_of_theirs_that_hung_is_replaced_and_gives_way_or_takes_over() {
+    let Some(program) =
+        program_or_skip("a_leader_of_theirs_that_hung_is_replaced_and_gives_way_or_takes_over")
+    else {
+        return;
+    };
+    for (our_last, their_last) in [(1, 2), (2, 1)] {
+        let network = Network::claim();
+        let (our_dir, their_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (ours, theirs) = (network.tracker(our_last), network.tracker(their_last));
+        let trackers = [ours, theirs];
+        let member = Member { ip: network.ip(11), group: "group1" };
+        let their_tracker = Theirs::start(&program, theirs, their_dir.path()).await;
+        let mut to_theirs = member.join(&[theirs], theirs).await;
+        told_leader(&mut to_theirs).await;
+        let our_tracker = Tracker::start(ours, our_dir.path(), HTTP).await;
+        let _to_theirs = member.join(&trackers, theirs).await;
+        let mut to_ours = member.join(&trackers, ours).await;
+        assert_eq!(agreed(&network, &trackers).await, theirs);
+
+        their_tracker.signal("-STOP");
+        let news = told_leader(&mut to_ours).await;
+        assert_eq!(news.leader.unwrap().ip, Some(ours.ip()));
+        their_tracker.signal("-CONT");
         assert_eq!(agreed(&network, &trackers).await, network.tracker(2), "{}", log(their_dir.path()));
         our_tracker.stop().await;
     }
