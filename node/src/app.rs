@@ -1,7 +1,7 @@
 //! Starting and stopping a node: its directories, its listeners, its link to the trackers.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gateway::server::{HttpLimits, HttpServer};
@@ -152,7 +152,7 @@ impl App {
             http_port: conf.http.server_port.unwrap_or(0),
         });
         Ok(Self {
-            native: Arc::new(Native { store, view, received, remote, peers }),
+            native: Arc::new(Native { store, view, received, remote, peers, recovering: Mutex::default() }),
             link,
             recovery,
             replication,

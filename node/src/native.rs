@@ -9,8 +9,9 @@ mod download;
 mod recovery;
 mod sync;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::service::{Connection, ConnectionError};
 use protocol::{Command, Header, Status, StorageId};
@@ -26,6 +27,8 @@ use crate::view::View;
 const MAX_BODY: u64 = 256 * 1024 - 10;
 /// Content that is dropped after an error so that the connection can go on.
 const MAX_DRAIN: u64 = 4 << 20;
+/// A group has 32 members.
+const MAX_RECOVERING: usize = 32;
 
 /// What connections share.
 pub(crate) struct Native {
@@ -34,12 +37,25 @@ pub(crate) struct Native {
     pub(crate) received: Received,
     pub(crate) remote: Remote,
     pub(crate) peers: Peers,
+    /// Addresses from which members recovered a store path since the start.
+    pub(crate) recovering: Mutex<HashSet<IpAddr>>,
 }
 
 impl Native {
-    /// Whether another member has this address: members of FastDFS that lost a disk do not say who they are.
-    fn is_member(&self, ip: IpAddr) -> bool {
-        self.peers.list().iter().any(|peer| peer.ip == ip)
+    /// Whether files of metadata may be downloaded from this address. Members that lost a disk fetch them like any other
+    /// file; those of FastDFS do not say who they are, and need not have the address by which they are known.
+    fn may_fetch_metadata(&self, session: &Session, ip: IpAddr) -> bool {
+        session.member.is_some()
+            || self.peers.list().iter().any(|peer| peer.ip == ip)
+            || self.recovering.lock().unwrap_or_else(PoisonError::into_inner).contains(&ip)
+    }
+
+    /// From this address a member recovers a store path.
+    fn note_recovering(&self, ip: IpAddr) {
+        let mut recovering = self.recovering.lock().unwrap_or_else(PoisonError::into_inner);
+        if recovering.len() < MAX_RECOVERING {
+            recovering.insert(ip);
+        }
     }
 }
 

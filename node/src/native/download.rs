@@ -90,7 +90,7 @@ async fn find(native: &Native, request: Download, session: &Session, peer: IpAdd
     let Download { offset, len, file } = request;
     let name = &own(native, &file)?.name;
     let is_metadata = name.metadata_owner().is_some();
-    let read = if is_metadata && (session.member.is_some() || native.is_member(peer)) {
+    let read = if is_metadata && native.may_fetch_metadata(session, peer) {
         native.store.read_small_metadata(name, offset, len, SMALL).await
     } else {
         native.store.read_small(name, offset, len, SMALL).await

@@ -29,6 +29,7 @@ pub(super) async fn serve(
     };
     match begun {
         Ok(records) => {
+            native.note_recovering(connection.peer().ip());
             stream(connection, records).await?;
             Ok(Next::Close)
         }

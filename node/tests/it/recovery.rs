@@ -178,6 +178,20 @@ async fn a_member_tells_what_is_there_whatever_its_binlog_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_a_file_for_those_only_who_recover_a_disk() {
+    let node = Running::start(fresh(), plain_cluster(), "").await;
+    let id = node.upload(b"with metadata", "txt").await;
+    let client = node.client();
+    client.set_metadata(node.address, &id, MetadataMode::Overwrite, "k\x02v".into()).await.unwrap();
+    let name = id.name.metadata_name().unwrap();
+    let metadata = FileId { group: id.group, name };
+    let refused = client.download_bytes(node.address, &metadata, 100).await.unwrap_err();
+    assert_eq!(refused.status(), Some(Status::ENOENT));
+    told(node.address, group(), 0).await;
+    assert_eq!(client.download_bytes(node.address, &metadata, 100).await.unwrap(), "k\x02v");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_refuses_to_tell_of_what_it_does_not_have() {
     let node = Running::start(fresh(), plain_cluster(), "").await;
     for (group, path) in [(group(), 1), (GroupName::parse("group2").unwrap(), 0)] {

@@ -141,7 +141,7 @@ pub(super) static KEYS: &[Key] = &[
     tuning("disk_rw_separated", Bool, S),
     tuning("disk_reader_threads", Int, S),
     tuning("disk_writer_threads", Int, S),
-    tuning("disk_recovery_threads", Int, S),
+    key("disk_recovery_threads", Int, S),
     tuning("sync_min_threads", Int, S),
     tuning("sync_max_threads", Text, S),
     key("sync_wait_msec", Int, S),
