@@ -75,7 +75,7 @@ pub(crate) async fn body<R: RemoteFile>(file: R, segments: Vec<Segment>) -> Resu
             Segment::File(range) if std::mem::take(&mut is_first) => {
                 let opened = file.open(range).await;
                 Part::Opened(opened.map_err(|error| {
-                    tracing::warn!(%error, "a file that another member has cannot be fetched");
+                    tracing::debug!(%error, "a file that another member has cannot be fetched");
                     FindError::Unreachable
                 })?)
             }

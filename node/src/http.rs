@@ -34,14 +34,6 @@ impl NodeFiles {
             Err(ReadError::Io(error)) => Err(error),
         }
     }
-
-    fn count_download(&self, bytes: u64) {
-        let counters = self.store.counters();
-        counters.downloads.asked(1);
-        counters.downloads.done(1);
-        counters.download_bytes.asked(bytes);
-        counters.download_bytes.done(bytes);
-    }
 }
 
 impl Files for NodeFiles {
@@ -65,11 +57,11 @@ impl Files for NodeFiles {
         }
         let read = self.store.read_small(&id.name, 0, 0, max).await.map(|read| match read {
             SmallRead::Content { modified, mutable, content, .. } => {
-                self.count_download(content.len() as u64);
+                self.store.counters().downloaded(content.len() as u64);
                 Read::Content { content, modified, mutable }
             }
             SmallRead::Large(file) => {
-                self.count_download(file.len);
+                self.store.counters().downloaded(file.len);
                 Read::Large(file)
             }
         });

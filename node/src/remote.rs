@@ -32,6 +32,8 @@ pub(crate) use content::{RemoteContent, RemoteFile};
 
 /// Longest wait for a connection to a member: they are near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for a member's answer, connecting included.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest answer that is no content: metadata.
 const MAX_ANSWER: u64 = 1 << 20;
 
@@ -106,10 +108,13 @@ impl Remote {
 
     async fn ask_info(&self, id: &FileId, flags: FileInfoFlags) -> Result<(SocketAddr, FileInfo), Miss> {
         let (pool, frame) = (self.0.pool.clone(), QueryFileInfo(id.clone()).to_frame_with(flags).freeze());
-        self.first(id, &[], move |connection| {
+        // For a checksum, a member may have to read all of the file.
+        let quick = flags.has(FileInfoFlags::NO_CRC32);
+        let patience = if quick { self.patience() } else { self.0.pool.limits().network_timeout };
+        let asked = self.first_within(patience, id, &[], move |connection| {
             call::<FileInfo>(pool.clone(), connection, Command::QUERY_FILE_INFO, frame.clone())
-        })
-        .await
+        });
+        asked.await
     }
 
     /// A file's metadata.
@@ -154,7 +159,7 @@ impl Remote {
         let pool = self.0.pool.clone();
         let frame = Download { offset, len, file: id.clone() }.to_frame().freeze();
         let ask = |connection| content::open(pool.clone(), connection, frame.clone(), Some(len));
-        self.0.ask_member(at, ask).await
+        self.0.ask_member(at, self.patience(), ask).await
     }
 
     /// Where browsers reach a member.
@@ -165,9 +170,28 @@ impl Remote {
         told.unwrap_or_else(|| format!("http://{}", SocketAddr::new(at.ip(), shared.http_port)))
     }
 
-    /// Asks the members in turn.
+    fn patience(&self) -> Duration {
+        PATIENCE.min(self.0.pool.limits().network_timeout)
+    }
+
     async fn first<T, F, Fut>(
         &self,
+        id: &FileId,
+        skip: &[SocketAddr],
+        ask: F,
+    ) -> Result<(SocketAddr, T), Miss>
+    where
+        T: Send,
+        F: Fn(Connection) -> Fut + Clone + Send + Sync,
+        Fut: Future<Output = Result<T, ClientError>> + Send,
+    {
+        self.first_within(self.patience(), id, skip, ask).await
+    }
+
+    /// Asks the members in turn.
+    async fn first_within<T, F, Fut>(
+        &self,
+        patience: Duration,
         id: &FileId,
         skip: &[SocketAddr],
         ask: F,
@@ -187,7 +211,7 @@ impl Remote {
         if shared.peers.own().is_none() {
             return Err(Miss::Unreachable);
         }
-        let outcome = Round::new(shared, id, shared.plan(id), skip).first(ask).await;
+        let outcome = Round::new(shared, id, patience, skip).first(ask).await;
         // A slave's name is known before the slave is there.
         if matches!(outcome, Err(Miss::Nowhere)) && is_told_by_name(id) {
             shared.nowhere.note(id);

@@ -53,7 +53,7 @@ pub(super) async fn serve(
             content.len() as u64
         }
         Ok(Found::Elsewhere(content)) => {
-            let len = content.left();
+            let len = content.len();
             if let Err(error) = pass_on(connection, content).await {
                 tracing::warn!(%error, "a download from another member broke off");
                 return Ok(Next::Close);
@@ -123,7 +123,11 @@ async fn find(native: &Native, request: Download, session: &Session, peer: IpAdd
 
 /// Sends what another member sends.
 async fn pass_on(connection: &mut Connection, mut content: RemoteContent) -> Result<(), PassError> {
-    send_head(connection, &head(content.left())).await?;
+    let head = head(content.len());
+    match content.next().await? {
+        Some(first) => connection.send_two(&head, &first).await?,
+        None => connection.send(&head).await?,
+    }
     while let Some(piece) = content.next().await? {
         connection.send(&piece).await?;
     }

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use protocol::client::{ClientError, Connection};
+use protocol::daemon::Chain;
 use protocol::storage::ReportServerId;
 use protocol::sync::HELLO;
 use protocol::tracker::{FileName, QueryFetchAll, ServerListAnswer};
@@ -22,8 +23,6 @@ use super::{Miss, Shared};
 
 /// A member that has not answered by then gets company.
 const HEAD_START: Duration = Duration::from_millis(200);
-/// Longest wait for a member's answer, connecting included.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest wait for the trackers: one may hang before another answers.
 const TRACKER_PATIENCE: Duration = Duration::from_secs(11);
 /// Longest answer to a hello.
@@ -42,6 +41,8 @@ type Question<'a, T> = Pin<Box<dyn Future<Output = Heard<T>> + Send + 'a>>;
 pub(super) struct Round<'a, T> {
     shared: &'a Shared,
     id: &'a FileId,
+    /// Longest wait for one member.
+    patience: Duration,
     plan: Plan,
     queue: VecDeque<SocketAddr>,
     asked: Vec<SocketAddr>,
@@ -55,11 +56,13 @@ pub(super) struct Round<'a, T> {
 
 impl<'a, T: Send + 'a> Round<'a, T> {
     /// `skip` are members that failed already.
-    pub(super) fn new(shared: &'a Shared, id: &'a FileId, mut plan: Plan, skip: &[SocketAddr]) -> Self {
+    pub(super) fn new(shared: &'a Shared, id: &'a FileId, patience: Duration, skip: &[SocketAddr]) -> Self {
+        let mut plan = shared.plan(id);
         let queue = std::mem::take(&mut plan.first).into();
         Self {
             shared,
             id,
+            patience,
             plan,
             queue,
             asked: skip.to_vec(),
@@ -114,9 +117,10 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                     continue;
                 }
                 self.asked.push(at);
-                let (shared, ask) = (self.shared, ask.clone());
-                self.running
-                    .push(Box::pin(async move { Heard::Member(at, shared.ask_member(at, ask).await) }));
+                let (shared, patience, ask) = (self.shared, self.patience, ask.clone());
+                self.running.push(Box::pin(async move {
+                    Heard::Member(at, shared.ask_member(at, patience, ask).await)
+                }));
                 return self.has_more();
             }
             if std::mem::take(&mut self.plan.ask_tracker) {
@@ -142,11 +146,14 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                 self.said_no.push(at);
             }
             status => {
-                tracing::debug!(id = %self.id, %at, %error, "a member gives no answer about a file that is not here");
                 match status {
                     Some(status) => self.refusal = Some(status),
-                    None => self.shared.silent.note(at),
+                    None if self.shared.silent.note(at) => {
+                        tracing::warn!(member = %at, error = %Chain(error), "a member that may have a missing file does not answer");
+                    }
+                    None => {}
                 }
+                tracing::debug!(id = %self.id, %at, error = %Chain(error), "no answer about a missing file");
                 self.failed.push(at);
             }
         }
@@ -169,7 +176,12 @@ impl<'a, T: Send + 'a> Round<'a, T> {
 
 impl Shared {
     /// One question to one member. A kept connection may have ended just now; then a new one is tried.
-    pub(super) async fn ask_member<T, F, Fut>(&self, at: SocketAddr, ask: F) -> Result<T, ClientError>
+    pub(super) async fn ask_member<T, F, Fut>(
+        &self,
+        at: SocketAddr,
+        patience: Duration,
+        ask: F,
+    ) -> Result<T, ClientError>
     where
         F: Fn(Connection) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,
@@ -185,7 +197,7 @@ impl Shared {
         };
         let silent =
             |_| ClientError::Connect { address: at.to_string(), source: std::io::ErrorKind::TimedOut.into() };
-        timeout(PATIENCE.min(self.pool.limits().network_timeout), asking).await.map_err(silent)?
+        timeout(patience, asking).await.map_err(silent)?
     }
 
     /// A connection on which the other side answers from its own disk only, since it knows that a member asks.

@@ -64,6 +64,7 @@ impl gateway::files::RemoteFile for RemoteFile {
         if len == 0 {
             return Ok(RemoteContent::empty());
         }
+        self.remote.0.store.counters().downloaded(len);
         // The holder first; whoever else has it if that one is gone meanwhile.
         let from_holder = self.remote.download_from(self.at, &self.id, part.start, len).await;
         let error = match from_holder {
@@ -83,24 +84,34 @@ impl gateway::files::RemoteFile for RemoteFile {
 
 /// Content on its way from another member.
 pub(crate) struct RemoteContent {
+    /// What has come already.
+    first: Bytes,
     /// `None` once all has come.
     source: Option<(Connection, Pool)>,
+    /// Bytes that are still to come.
     left: u64,
     buffer: BytesMut,
 }
 
 impl RemoteContent {
     fn empty() -> Self {
-        Self { source: None, left: 0, buffer: BytesMut::new() }
+        Self { first: Bytes::new(), source: None, left: 0, buffer: BytesMut::new() }
     }
 
-    /// Bytes that are still to come.
-    pub(crate) fn left(&self) -> u64 {
-        self.left
+    /// Bytes that [`Self::next`] has not given yet.
+    pub(crate) fn len(&self) -> u64 {
+        self.first.len() as u64 + self.left
     }
 
     /// The next bytes; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        if !self.first.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.first)));
+        }
+        self.receive().await
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, ClientError> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -122,7 +133,7 @@ impl gateway::files::RemoteContent for RemoteContent {
     }
 }
 
-/// Asks for content; done when the answer's header says that it comes, of the length that is expected.
+/// Asks for content; done when its first bytes are here: until then another member can take over.
 pub(super) async fn open(
     pool: Pool,
     mut connection: Connection,
@@ -147,5 +158,8 @@ pub(super) async fn open(
         pool.give_back(connection);
         return Ok(RemoteContent::empty());
     }
-    Ok(RemoteContent { source: Some((connection, pool)), left, buffer: BytesMut::new() })
+    let (first, buffer) = (Bytes::new(), BytesMut::new());
+    let mut content = RemoteContent { first, source: Some((connection, pool)), left, buffer };
+    content.first = content.receive().await?.unwrap_or_default();
+    Ok(content)
 }

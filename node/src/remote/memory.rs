@@ -64,10 +64,12 @@ impl Nowhere {
 pub(super) struct Silent(Mutex<HashMap<SocketAddr, Instant>>);
 
 impl Silent {
-    pub(super) fn note(&self, at: SocketAddr) {
+    /// Whether that is news.
+    pub(super) fn note(&self, at: SocketAddr) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, since| since.elapsed() < SILENT);
-        known.insert(at, Instant::now());
+        // Kept somewhat longer, so that one that stays silent is no news each time.
+        known.retain(|_, since| since.elapsed() < SILENT * 12);
+        known.insert(at, Instant::now()).is_none()
     }
 
     pub(super) fn forget(&self, at: SocketAddr) {
@@ -116,11 +118,11 @@ mod tests {
     async fn a_silent_member_gets_its_place_back() {
         let silent = Silent::default();
         let (one, other) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
-        silent.note(one);
-        silent.note(other);
+        assert!(silent.note(one) && !silent.note(one) && silent.note(other));
         silent.forget(other);
         assert!(silent.contains(one) && !silent.contains(other));
         tokio::time::advance(SILENT).await;
         assert!(!silent.contains(one));
+        assert!(!silent.note(one), "it has not answered since");
     }
 }

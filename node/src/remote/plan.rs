@@ -56,7 +56,7 @@ impl Plan {
             None => false,
         };
         let mut peers: Vec<Peer> = knowledge.peers.list();
-        peers.retain(|peer| !is_tombstone(peer.status));
+        peers.retain(|peer| !is_tombstone(peer.status) && peer.status != StorageStatus::NONE);
         let maker = peers.iter().find(|peer| made_it(peer)).copied();
         let own_id = knowledge.peers.own();
         let is_own = match source {
@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_name_never_says_where_to_connect_to() {
-        let peers = group(&[("10.0.0.2", S::ACTIVE), ("10.0.0.3", S::DELETED)]);
+        let peers = group(&[("10.0.0.2", S::ACTIVE), ("10.0.0.3", S::ACTIVE)]);
+        // As its sender leaves a member that was deleted.
+        peers.set_status(&StorageId::parse("10.0.0.3").unwrap(), S::NONE);
         for forged in ["192.0.2.7", "10.0.0.3", "127.0.0.1"] {
             let plan = plan(&from(forged), &peers, &[]);
             assert_eq!((plan.first, plan.rest), (vec![], at(&["10.0.0.2"])), "{forged}");

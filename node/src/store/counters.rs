@@ -110,6 +110,14 @@ counters! {
 }
 
 impl Counters {
+    /// Counts a whole download.
+    pub fn downloaded(&self, bytes: u64) {
+        self.downloads.asked(1);
+        self.downloads.done(1);
+        self.download_bytes.asked(bytes);
+        self.download_bytes.done(bytes);
+    }
+
     /// The counters of the last run, and whose turn the directories were at. What cannot be read counts as 0.
     pub(super) fn load(base_data: &Path) -> Result<(Self, Turn), StoreError> {
         let path = base_data.join(FILE_NAME);

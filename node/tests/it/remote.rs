@@ -16,7 +16,7 @@ use protocol::wire::Response;
 use protocol::{Command, FileId, GroupName, LogicName, Status, StorageId};
 
 use crate::address::fresh;
-use crate::fake_tracker::FakeTracker;
+use crate::fake_tracker::{FakeTracker, Habit};
 use crate::running::{Running, plain_cluster};
 
 /// A node that has none of its group's files, in a group of these members.
@@ -27,15 +27,13 @@ struct Lagging {
     _tracker: FakeTracker,
 }
 
-/// What a tracker says when it is asked who has a file.
-type Names = dyn Fn(&[u8]) -> Result<bytes::BytesMut, Status> + Send + Sync;
-
 impl Lagging {
     async fn among(members: &[SocketAddr]) -> Self {
-        Self::with(members, "", Arc::new(|_| Err(Status::ENOENT))).await
+        Self::with(members, "", Arc::new(|_, _| None)).await
     }
 
-    async fn with(members: &[SocketAddr], more: &str, names: Arc<Names>) -> Self {
+    /// With more lines in its configuration, and a tracker of this habit.
+    async fn with(members: &[SocketAddr], more: &str, habit: Arc<Habit>) -> Self {
         let ip = fresh();
         let brief = |at: SocketAddr| Brief {
             status: StorageStatus::ACTIVE,
@@ -48,16 +46,15 @@ impl Lagging {
         briefs.sort_by_key(|brief| brief.id);
         let beats = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&beats);
-        let habit = move |command, body: &[u8]| match command {
+        let with_members = move |command, body: &[u8]| match command {
             Command::STORAGE_BEAT => {
                 counted.fetch_add(1, Ordering::SeqCst);
                 Some(Ok(CheckSync { members: Some(briefs.clone()), ..CheckSync::default() }.to_frame()))
             }
-            Command::QUERY_FETCH_ALL => Some(names(body)),
-            _ => None,
+            command => habit(command, body),
         };
         let address = SocketAddr::new(fresh(), 0);
-        let tracker = FakeTracker::start_with(address, plain_cluster(), Arc::new(habit)).await;
+        let tracker = FakeTracker::start_with(address, plain_cluster(), Arc::new(with_members)).await;
         let more = format!("network_timeout = 3\n{more}");
         let node = Running::start_with(ip, tracker.address, &more).await;
         node.wait_active().await;

@@ -1,14 +1,15 @@
 //! Whom a node asks, in which order, and what members that hang, refuse or lack the file do to a read.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use protocol::client::{ClientLimits, Pool, StorageClient};
+use protocol::cluster::{GroupReplication, ReplicationReport};
 use protocol::storage::{Download, FileInfo, FileInfoFlags};
 use protocol::tracker::{Server, ServerListAnswer};
-use protocol::wire::{Request, Response};
-use protocol::{AddressWidth, Command, FileId, GroupName, Status};
+use protocol::wire::{Empty, Request, Response};
+use protocol::{AddressWidth, Command, FileId, GroupName, Status, StorageId};
 use tokio::net::TcpListener;
 
 use super::{Lagging, body, header, holder, name_by, named, place, status};
@@ -102,8 +103,8 @@ async fn forged_names_lead_nowhere() {
     let http_trap = TcpListener::bind((trap.local_addr().expect("bound").ip(), 8888)).await.expect("fresh");
     let member = FakeMember::empty(fresh()).await;
     for mode in ["proxy", "redirect"] {
-        let names = Arc::new(|_: &[u8]| Err(Status::ENOENT));
-        let lagging = Lagging::with(&[member.address], &format!("response_mode = {mode}"), names).await;
+        let habit = Arc::new(|_, _: &[u8]| None);
+        let lagging = Lagging::with(&[member.address], &format!("response_mode = {mode}"), habit).await;
         let id = name_by(trap.local_addr().expect("bound").ip(), "forged");
         let answer = lagging.get(&id).await;
         assert_eq!((status(&answer), header(&answer, "location")), (404, None));
@@ -172,12 +173,13 @@ async fn a_sender_s_question_is_about_the_own_disk() {
 async fn a_tracker_names_the_holder_that_the_list_does_not_have_yet() {
     let newcomer = holder().await;
     let at = newcomer.address;
-    let names = move |_: &[u8]| {
+    let habit = move |command, _: &[u8]| {
         let servers = vec![Server { ip: at.ip(), port: at.port() }];
         let group = GroupName::parse("group1").expect("a group");
-        Ok(ServerListAnswer { group, servers, width: AddressWidth::V4 }.to_frame())
+        let answer = ServerListAnswer { group, servers, width: AddressWidth::V4 };
+        (command == Command::QUERY_FETCH_ALL).then(|| Ok(answer.to_frame()))
     };
-    let lagging = Lagging::with(&[], "", Arc::new(names)).await;
+    let lagging = Lagging::with(&[], "", Arc::new(habit)).await;
     let id = newcomer.upload(b"by a new member", "txt").await;
     assert_eq!(body(&lagging.get(&id).await), "by a new member");
 }
@@ -255,9 +257,8 @@ async fn content_that_breaks_off_is_not_passed_for_whole() {
 async fn clients_are_redirected_to_a_member_that_has_the_file() {
     let empty = FakeMember::empty(fresh()).await;
     let source = holder().await;
-    let names = Arc::new(|_: &[u8]| Err(Status::ENOENT));
     let members = [empty.address, source.address];
-    let lagging = Lagging::with(&members, "response_mode = redirect", names).await;
+    let lagging = Lagging::with(&members, "response_mode = redirect", Arc::new(|_, _| None)).await;
     let id = source.upload(b"go there", "txt").await;
     let request = format!("GET /{id}?filename=a.txt HTTP/1.0\r\nCookie: secret=1\r\n\r\n");
     let answer = lagging.node.http(&request).await;
@@ -273,6 +274,34 @@ async fn clients_are_redirected_to_a_member_that_has_the_file() {
     let answer = lagging.get(&id).await;
     assert_eq!(header(&answer, "location"), Some(&*format!("http://{}:8888/{id}?redirect=1", source.ip)));
     assert_eq!(lagging.status(&name_by(empty.address.ip(), "none")).await, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redirects_lead_to_the_url_that_a_member_advertises() {
+    let source = holder().await;
+    let id = StorageId::parse(&source.ip.to_string()).expect("an id");
+    let told: Arc<Mutex<Option<String>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    let habit = move |command, body: &[u8]| match command {
+        Command::REPLICATION_REPORT => {
+            let report = ReplicationReport::decode_body(body).expect("a report");
+            *heard.lock().expect("no panic") = Some(report.http_url);
+            Some(Ok(Empty.to_frame()))
+        }
+        Command::QUERY_REPLICATION => {
+            let http_url = "https://img2.example.com/files".to_owned();
+            let report = ReplicationReport { http_url, senders: Vec::new() };
+            Some(Ok(GroupReplication(vec![(id, report)]).to_frame()))
+        }
+        _ => None,
+    };
+    let more = "response_mode = redirect\nhttp.advertise_url = https://img1.example.com:8443/";
+    let lagging = Lagging::with(&[source.address], more, Arc::new(habit)).await;
+    let id = source.upload(b"behind a proxy", "txt").await;
+    let target = format!("https://img2.example.com/files/{id}?redirect=1");
+    assert_eq!(header(&lagging.get(&id).await, "location"), Some(&*target));
+    let told = told.lock().expect("no panic").clone();
+    assert_eq!(told.as_deref(), Some("https://img1.example.com:8443"), "and this node tells its own");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

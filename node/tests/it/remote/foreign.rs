@@ -43,7 +43,8 @@ async fn files_of_another_group_come_from_whom_a_tracker_names() {
         let servers = vec![Server { ip: at.ip(), port: at.port() }];
         Ok(ServerListAnswer { group: asked.group, servers, width: AddressWidth::V4 }.to_frame())
     };
-    let lagging = Lagging::with(&[own.address], "", Arc::new(names)).await;
+    let habit = move |command, body: &[u8]| (command == Command::QUERY_FETCH_ALL).then(|| names(body));
+    let lagging = Lagging::with(&[own.address], "", Arc::new(habit)).await;
     // Whatever the name says of its source.
     let id = of_group2(name_by(own.address.ip(), "elsewhere"));
     let answer = lagging.get(&id).await;
