@@ -37,7 +37,7 @@ pub(crate) use binlog::{BinlogReader, Entry, Op, Side};
 pub use change::Change;
 pub use counters::{Counters, Tally};
 pub use error::{ReadError, StoreError};
-pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, Receive};
+pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, PartMode, Receive};
 pub use init_flag::InitFlag;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use path_records::{PathRecords, Piece};

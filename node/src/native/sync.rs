@@ -14,7 +14,7 @@ use protocol::{Command, GroupName, Header, LogicName, Status};
 use super::answer::{decode, write_status};
 use super::content::{SMALL, read_head, read_head_by, stream};
 use super::{Native, Next, Session, read_body, refuse};
-use crate::store::{Begun, Change, IncomingFile, IncomingMode, IncomingPart, Outcome};
+use crate::store::{Begun, Change, IncomingFile, IncomingMode, IncomingPart, Outcome, PartMode};
 
 /// What only members ask.
 pub(super) const COMMANDS: [Command; 8] = [
@@ -67,11 +67,11 @@ pub(super) async fn serve(
         Command::SYNC_CREATE_FILE => whole(native, connection, header, IncomingMode::Create).await?,
         Command::SYNC_UPDATE_FILE => whole(native, connection, header, IncomingMode::Update).await?,
         Command::SYNC_APPEND_FILE => match read_head::<SyncAppend>(connection, header).await? {
-            Ok(SyncAppend(head)) => part(native, connection, header, head).await?,
+            Ok(SyncAppend(head)) => part(native, connection, PartMode::Append, head).await?,
             Err(next) => return Ok(next),
         },
         Command::SYNC_MODIFY_FILE => match read_head::<SyncModify>(connection, header).await? {
-            Ok(SyncModify(head)) => part(native, connection, header, head).await?,
+            Ok(SyncModify(head)) => part(native, connection, PartMode::Modify, head).await?,
             Err(next) => return Ok(next),
         },
         _ => match read_body(connection, header).await? {
@@ -166,7 +166,7 @@ async fn whole(
 async fn part(
     native: &Native,
     connection: &mut Connection,
-    header: &Header,
+    mode: PartMode,
     head: SyncRange,
 ) -> Result<Result<Done, Next>, ConnectionError> {
     let SyncRange { name, offset, len, time, group } = head;
@@ -174,12 +174,14 @@ async fn part(
         return Ok(Err(refuse(connection, status, len).await?));
     }
     let part = IncomingPart { name, offset, len, time };
-    let begun = if header.command == Command::SYNC_APPEND_FILE {
-        native.store.begin_receive_append(part).await
-    } else {
-        native.store.begin_receive_modify(part).await
-    };
-    let outcome = match begun {
+    if let Ok(in_memory) = usize::try_from(len)
+        && len <= SMALL
+    {
+        let content = connection.read_exact(in_memory).await?.freeze();
+        let outcome = native.store.receive_part(mode, part, content).await.map_err(write_status);
+        return Ok(Ok(Done { time, outcome }));
+    }
+    let outcome = match native.store.begin_receive_part(mode, part).await {
         Ok(Begun::Wanted(change)) => match write_part(connection, change, len).await? {
             Ok(written) => written,
             Err((error, unread)) => {

@@ -33,9 +33,10 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     Client,
-    /// Another member; `time` is its record's. It sends again what was broken off.
+    /// Another member; `time` is its record's, `len` the part's. It sends again what was broken off.
     Member {
         time: i32,
+        len: u64,
     },
 }
 
@@ -101,36 +102,78 @@ impl Store {
         origin: Origin,
         open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError> + Send + 'static,
     ) -> Result<Result<Change, N>, WriteError> {
-        let path =
-            Arc::clone(self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?);
-        let lock = self.0.locks.lock(name).await;
-        let (store, path_again, name) = (Arc::clone(&self.0), Arc::clone(&path), name.clone());
-        let job = move || {
-            let (file, offset) = match open(&path, &name)? {
-                Ok(opened) => opened,
-                Err(nothing) => return Ok(Err(nothing)),
-            };
-            let record = Record {
-                time: i64::MAX,
-                side: Side::Source,
-                op: kind.op(offset, u64::MAX),
-                name: name.as_str(),
-            };
-            if !record.fits() {
-                return Err(WriteError::Invalid("the name is too long for the binlog"));
-            }
-            let note = match origin {
-                Origin::Client => Some(UnderChange::note(path.dir.path(), &name)),
-                // A part that was broken off is sent again.
-                Origin::Member { .. } => None,
-            };
-            let note = note.transpose().map_err(|error| io_failed("noting a change", error))?;
-            let (file, lock) = (Arc::new(file), Some(lock));
-            let state = State::Open;
-            Ok(Ok(Parts { store, path, name, kind, origin, file, offset, written: 0, state, note, lock }))
-        };
-        let parts = path_again.pool.run(job).await.map_err(gone)??;
+        let place = self.lock_for_change(name).await?;
+        let path = Arc::clone(&place.path);
+        let parts = path.pool.run(move || place.open(kind, origin, open)).await.map_err(gone)??;
         Ok(parts.map(|parts| Change { parts: Some(parts) }))
+    }
+
+    /// The same, and all the rest with content that is in memory: one job.
+    pub(super) async fn change<N: Send + 'static>(
+        &self,
+        name: &LogicName,
+        kind: Kind,
+        origin: Origin,
+        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError> + Send + 'static,
+        content: Bytes,
+    ) -> Result<Result<(), N>, WriteError> {
+        let place = self.lock_for_change(name).await?;
+        let path = Arc::clone(&place.path);
+        let job = move || match place.open(kind, origin, open)? {
+            Ok(mut parts) => {
+                parts.write(&content).map_err(|error| io_failed("writing a file", error))?;
+                parts.commit().map(Ok)
+            }
+            Err(nothing) => Ok(Err(nothing)),
+        };
+        path.pool.run_short(job).await.map_err(gone)?
+    }
+
+    async fn lock_for_change(&self, name: &LogicName) -> Result<Place, WriteError> {
+        let path = self.0.path(name.store_path()).ok_or(WriteError::Invalid("no such store path"))?;
+        let lock = self.0.locks.lock(name).await;
+        Ok(Place { store: Arc::clone(&self.0), path: Arc::clone(path), name: name.clone(), lock })
+    }
+}
+
+/// A file that is about to change.
+struct Place {
+    store: Arc<Inner>,
+    path: Arc<StorePath>,
+    name: LogicName,
+    lock: FileLock,
+}
+
+impl Place {
+    /// Blocking.
+    fn open<N>(
+        self,
+        kind: Kind,
+        origin: Origin,
+        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError>,
+    ) -> Result<Result<Parts, N>, WriteError> {
+        let Self { store, path, name, lock } = self;
+        let (file, offset) = match open(&path, &name)? {
+            Ok(opened) => opened,
+            Err(nothing) => return Ok(Err(nothing)),
+        };
+        let op = match origin {
+            Origin::Client => kind.op(offset, u64::MAX),
+            Origin::Member { len, .. } => kind.op(offset, len),
+        };
+        let record = Record { time: i64::MAX, side: Side::Source, op, name: name.as_str() };
+        if !record.fits() {
+            return Err(WriteError::Invalid("the name is too long for the binlog"));
+        }
+        let note = match origin {
+            Origin::Client => Some(UnderChange::note(path.dir.path(), &name)),
+            // A part that was broken off is sent again.
+            Origin::Member { .. } => None,
+        };
+        let note = note.transpose().map_err(|error| io_failed("noting a change", error))?;
+        let (file, lock) = (Arc::new(file), Some(lock));
+        let state = State::Open;
+        Ok(Ok(Parts { store, path, name, kind, origin, file, offset, written: 0, state, note, lock }))
     }
 }
 
@@ -168,13 +211,7 @@ impl Change {
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
         let Some(mut parts) = self.parts.take() else { return Err(OVER) };
         let path = Arc::clone(&parts.path);
-        let job = move || {
-            parts.store.counters.file_writes.asked(1);
-            parts.file.write_all_at(&chunk, parts.offset + parts.written)?;
-            parts.store.counters.file_writes.done(1);
-            parts.written += chunk.len() as u64;
-            Ok(parts)
-        };
+        let job = move || parts.write(&chunk).map(|()| parts);
         let written: io::Result<Parts> = path.pool.run(job).await.map_err(gone)?;
         self.parts = Some(written.map_err(|error| io_failed("writing a file", error))?);
         Ok(())
@@ -200,6 +237,15 @@ impl Kind {
 }
 
 impl Parts {
+    /// Blocking.
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.store.counters.file_writes.asked(1);
+        self.file.write_all_at(chunk, self.offset + self.written)?;
+        self.store.counters.file_writes.done(1);
+        self.written += chunk.len() as u64;
+        Ok(())
+    }
+
     /// Blocking.
     fn commit(mut self) -> Result<(), WriteError> {
         self.record()?;
@@ -228,7 +274,7 @@ impl Parts {
                 let (time, side, name) = (mtime(&self.file)?, Side::Source, self.name.as_str());
                 self.store.record(&Record { time, side, op, name })
             }
-            Origin::Member { time } => {
+            Origin::Member { time, .. } => {
                 set_time(&self.file, time)?;
                 self.store.sync_content(&self.file)?;
                 self.store.record_replica(time, op, &self.name)

@@ -8,7 +8,7 @@ mod names;
 mod part;
 mod whole;
 
-pub use part::IncomingPart;
+pub use part::{IncomingPart, PartMode};
 pub use whole::{IncomingFile, IncomingMode, Receive};
 
 use std::fs::File;

@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An address that nothing else of this machine uses: the second and third byte come from the number of this process, so
-/// that two test runs do not meet, and each call gives another fourth byte.
+/// that two test runs do not meet, and each call gives another fourth byte, or the next second one when those are used up.
 pub(crate) fn fresh() -> IpAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let host = u8::try_from(NEXT.fetch_add(1, Ordering::Relaxed)).ok().filter(|host| *host < 255);
+    const HOSTS: u32 = 254;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let half = u8::try_from(number / HOSTS).ok().filter(|half| *half < 2).expect("at most 508 servers a run");
+    let host = u8::try_from(number % HOSTS + 1).expect("at most 254");
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, 192 + high % 63, low, host.expect("fewer than 255 servers a run")))
+    IpAddr::V4(Ipv4Addr::new(127, 192 + high % 31 * 2 + half, low, host))
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 
+use bytes::Bytes;
 use gateway::files::WriteError;
 use protocol::LogicName;
 use rustix::fs::{FileType, fstat};
@@ -25,50 +26,70 @@ pub struct IncomingPart {
     pub time: i32,
 }
 
+/// How a part changes its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartMode {
+    /// What lies before the part must be here, and nothing of the part itself.
+    Append,
+    /// What lies before the part must be here.
+    Modify,
+}
+
 impl Store {
-    /// Opens an append: what lies before the part must be here, and nothing of the part itself.
-    pub async fn begin_receive_append(&self, part: IncomingPart) -> Result<Begun<Change>, WriteError> {
-        self.begin_part(part, Kind::Append, |size, offset, end| {
-            if size == offset {
-                None
-            } else if size >= end {
-                Some(Outcome::Present)
-            } else {
-                Some(Outcome::Missing)
-            }
-        })
-        .await
-    }
-
-    /// Opens a modify: what lies before the part must be here.
-    pub async fn begin_receive_modify(&self, part: IncomingPart) -> Result<Begun<Change>, WriteError> {
-        self.begin_part(part, Kind::Modify, |size, offset, _| (size < offset).then_some(Outcome::Missing))
-            .await
-    }
-
-    async fn begin_part(
+    /// Takes a part whose content is in memory.
+    pub async fn receive_part(
         &self,
+        mode: PartMode,
         part: IncomingPart,
-        kind: Kind,
-        nothing_to_do: impl FnOnce(u64, u64, u64) -> Option<Outcome> + Send + 'static,
+        content: Bytes,
+    ) -> Result<Outcome, WriteError> {
+        self.0.counters.sync_in_bytes.asked(part.len);
+        let (name, kind, origin) = (part.name.clone(), mode.kind(), part.origin());
+        let changed = self.change(&name, kind, origin, move |path, _| part.open(mode, path), content).await?;
+        Ok(changed.map_or_else(|outcome| outcome, |()| Outcome::Applied))
+    }
+
+    /// Opens a part whose content comes piece by piece.
+    pub async fn begin_receive_part(
+        &self,
+        mode: PartMode,
+        part: IncomingPart,
     ) -> Result<Begun<Change>, WriteError> {
-        let IncomingPart { name, offset, len, time } = part;
-        self.0.counters.sync_in_bytes.asked(len);
-        let end = offset.saturating_add(len);
-        let origin = Origin::Member { time };
-        let opened = self.begin_change(&name, kind, origin, move |path, name| {
-            Ok(match open_present(path, name)? {
-                Found::Nothing => Err(Outcome::Missing),
-                Found::Other => Err(Outcome::Present),
-                Found::File(file, size) => match nothing_to_do(size, offset, end) {
-                    Some(outcome) => Err(outcome),
-                    None => Ok((file, offset)),
-                },
-            })
-        });
-        Ok(match opened.await? {
+        self.0.counters.sync_in_bytes.asked(part.len);
+        let (name, kind, origin) = (part.name.clone(), mode.kind(), part.origin());
+        Ok(match self.begin_change(&name, kind, origin, move |path, _| part.open(mode, path)).await? {
             Ok(change) => Begun::Wanted(change),
             Err(outcome) => Begun::Over(outcome),
+        })
+    }
+}
+
+impl PartMode {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Append => Kind::Append,
+            Self::Modify => Kind::Modify,
+        }
+    }
+}
+
+impl IncomingPart {
+    fn origin(&self) -> Origin {
+        Origin::Member { time: self.time, len: self.len }
+    }
+
+    /// Opens the file, or tells why the part is not to be written. Blocking.
+    fn open(&self, mode: PartMode, path: &StorePath) -> Result<Result<(File, u64), Outcome>, WriteError> {
+        let (file, size) = match open_present(path, &self.name)? {
+            Found::File(file, size) => (file, size),
+            Found::Other => return Ok(Err(Outcome::Present)),
+            Found::Nothing => return Ok(Err(Outcome::Missing)),
+        };
+        Ok(match mode {
+            PartMode::Append if size == self.offset => Ok((file, self.offset)),
+            PartMode::Append if size >= self.offset.saturating_add(self.len) => Err(Outcome::Present),
+            PartMode::Modify if size >= self.offset => Ok((file, self.offset)),
+            PartMode::Append | PartMode::Modify => Err(Outcome::Missing),
         })
     }
 }

@@ -104,6 +104,24 @@ async fn what_is_no_regular_file_is_left_alone() {
     member.logged(&[]);
 }
 
+/// The reader of a binlog line takes 127 bytes of names and numbers, and so many the source may have used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_just_fit_with_their_numbers() {
+    let node = Running::start(fresh(), plain_cluster(), "").await;
+    let mut member = Member::of(&node).await;
+    for (len, status) in [(123, OK), (124, INVALID)] {
+        let name = format!("M00/00/00/{}", "x".repeat(len - 10));
+        assert_eq!(member.ask(&file(16, &name, TIME, b"")).await, OK);
+        member.seen = node.binlog().len();
+        assert_eq!(member.ask(&part(25, &name, 0, LATER, b"1")).await, status);
+        assert_eq!(member.ask(&part(35, &name, 0, LATER, b"1")).await, status);
+        assert_eq!(member.ask(&truncate(&name, 1, 0, LATER)).await, status);
+        let line = |letter: char, numbers: &str| format!("{LATER} {letter} {name} {numbers}");
+        let lines = [line('a', "0 1"), line('m', "0 1"), line('t', "1 0")];
+        member.logged(if status == OK { &lines } else { &[] });
+    }
+}
+
 /// More than one piece, refused and taken: the connection goes on either way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_parts() {
