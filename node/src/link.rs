@@ -138,9 +138,11 @@ pub(crate) enum LinkError {
     /// A new member needs a source, and there is none now.
     #[error("no active member of the group can give this node the group's old files now")]
     NobodyFeeds,
-    /// It does not know the member that feeds this node.
-    #[error("the tracker does not know member {0} yet, which feeds this node old files")]
-    SourceUnknown(StorageId),
+    /// It does not know the member that feeds this node, or wants it to be fed.
+    #[error(
+        "the tracker does not take yet what this node says of its old files; the leading tracker decides"
+    )]
+    SourceRefused,
     /// A new join sets right what the tracker has.
     #[error("joining again, since {0}")]
     Again(&'static str),

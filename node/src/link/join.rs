@@ -61,19 +61,37 @@ impl Session<'_> {
             self.arrange_source().await?;
         }
         self.tell_source(answer.status).await?;
-        let source = link.source().source;
-        match self.status {
-            Some(status) if is_settled(status) && source.is_some() && link.own.is_filling() => {
-                // The tracker remembers an earlier life of this node. With the files gone it is a new member.
-                let Empty = self.ask(&ChangeStatus(StorageStatus::WAIT_SYNC)).await?;
-                self.note_status(StorageStatus::WAIT_SYNC);
+        self.note_arrangement(answer.status).await
+    }
+
+    /// What the tracker has this node for after all that, which only a leader says, and not at once.
+    async fn note_arrangement(&mut self, joined: StorageStatus) -> Result<(), LinkError> {
+        let link = self.link;
+        let (status, source) = (self.status.unwrap_or(joined), link.source().source);
+        if is_settled(status) && source.is_some() && link.own.is_filling() {
+            // The tracker remembers an earlier life of this node. With the files gone it is a new member.
+            let Empty = self.ask(&ChangeStatus(StorageStatus::WAIT_SYNC)).await?;
+            self.note_status(StorageStatus::WAIT_SYNC);
+        } else if status == StorageStatus::INIT {
+            self.note_status(if source.is_some() { StorageStatus::WAIT_SYNC } else { StorageStatus::ONLINE });
+        } else if is_waiting(status) && source.is_none() {
+            // FastDFS's tracker takes the member's word that it needs nothing; one of ours knows better.
+            self.note_status(StorageStatus::ONLINE);
+            self.refresh_status().await?;
+            if self.status.is_some_and(is_waiting) {
+                self.adopt_source().await?;
             }
-            // A tracker that hears of no source takes the member as it is; only a leader says so, and not at once.
-            Some(status) if is_waiting(status) && source.is_none() => {
-                self.note_status(StorageStatus::ONLINE);
-            }
-            Some(StorageStatus::INIT) => self.note_status(StorageStatus::WAIT_SYNC),
-            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The tracker has a source for this node, which has forgotten it.
+    async fn adopt_source(&mut self) -> Result<(), LinkError> {
+        let SyncSourceAnswer(told) = self.ask(&SyncDestQuery).await?;
+        if let Some(source) = told.filter(|told| told.source.is_some()) {
+            self.link.own.filling();
+            self.told_source = Some(source);
+            remember(self.link, Some(source)).await?;
         }
         Ok(())
     }
@@ -93,13 +111,17 @@ impl Session<'_> {
     /// Asks who feeds this node, if nobody has decided yet.
     async fn arrange_source(&mut self) -> Result<(), LinkError> {
         let link = self.link;
-        if link.trackers.count() > 1 {
-            self.leave_it_to_the_leader().await?;
-        }
+        self.leave_it_to_the_leader().await?;
         let _turn = link.arranging.lock().await;
         if link.store.init_flag().sync_old_done {
             return Ok(());
         }
+        self.ask_source().await
+    }
+
+    /// Asks who feeds this node. The caller has the turn.
+    async fn ask_source(&mut self) -> Result<(), LinkError> {
+        let link = self.link;
         let asked: Result<SyncSourceAnswer, LinkError> = self.ask(&SyncDestRequest).await;
         let SyncSourceAnswer(source) = match asked {
             Err(error) if error.is_not_found() => return Err(LinkError::NobodyFeeds),
@@ -121,54 +143,79 @@ impl Session<'_> {
     async fn leave_it_to_the_leader(&mut self) -> Result<(), LinkError> {
         let start = Instant::now();
         while start.elapsed() < LEADER_PATIENCE && !self.link.store.init_flag().sync_old_done {
-            match self.ask::<_, Bytes>(&GetLeader).await {
-                Ok(text) if parse_address(&text).is_some_and(|leader| leader == self.tracker) => break,
-                Ok(_) => {}
-                Err(error) if error.status().is_some() => {}
-                Err(error) => return Err(error),
+            if self.leads().await? {
+                break;
             }
             sleep(LEADER_STEP).await;
         }
         Ok(())
     }
 
+    /// Whether this tracker leads. It is asked, since it tells that unasked only after a beat.
+    async fn leads(&mut self) -> Result<bool, LinkError> {
+        if self.link.trackers.count() == 1 {
+            return Ok(true);
+        }
+        match self.ask::<_, Bytes>(&GetLeader).await {
+            Ok(text) => Ok(parse_address(&text).is_some_and(|leader| leader == self.tracker)),
+            Err(error) if error.status().is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Tells the tracker who feeds this node.
     async fn tell_source(&mut self, joined: StorageStatus) -> Result<(), LinkError> {
         let source = self.link.source();
         self.told_source = Some(source);
-        let told: Result<Empty, LinkError> = self.ask(&SyncNotify(source)).await;
-        match (told, source.source) {
-            (Err(error), Some(from)) if error.is_not_found() => self.source_is_unknown(from, joined).await,
-            (told, _) => told.map(|Empty| ()),
+        match self.ask::<_, Empty>(&SyncNotify(source)).await {
+            Err(error) if error.is_not_found() => self.is_refused(source, joined).await,
+            told => told.map(|Empty| ()),
         }
     }
 
-    /// The tracker does not know the member that feeds this node. The leader is right about that, or all together;
-    /// another may just have lost its files, and hears of that member yet.
-    async fn source_is_unknown(&mut self, from: StorageId, joined: StorageStatus) -> Result<(), LinkError> {
+    /// The tracker does not know the member that feeds this node, or does not believe that this node needs none. The
+    /// leader is right about that, or all together; another may just have lost its files, and hears of members yet.
+    async fn is_refused(&mut self, told: SyncSource, joined: StorageStatus) -> Result<(), LinkError> {
         let link = self.link;
-        let none_knows = link.own.lacks_source(self.index);
-        if link.trackers.leader() != Some(self.index) && !none_knows {
-            return Err(LinkError::SourceUnknown(from));
+        let all_refuse = link.own.refuses_source(self.index);
+        if !all_refuse && !self.leads().await? {
+            return Err(LinkError::SourceRefused);
         }
-        warn!(tracker = %self.tracker, source = %from, "the member that old files came from is unknown to the tracker, forgetting it");
-        let highest = self.highest_status().await.unwrap_or(joined).max(joined);
-        if highest >= StorageStatus::OFFLINE {
-            // A settled member needs no source any more.
-            remember(link, None).await?;
-        } else {
-            self.start_over().await?;
-            match self.ask::<_, SyncSourceAnswer>(&SyncDestQuery).await {
-                Ok(SyncSourceAnswer(Some(source))) => remember(link, Some(source)).await?,
-                Ok(SyncSourceAnswer(None)) => self.arrange_source().await?,
-                Err(error) if error.status().is_some() => self.arrange_source().await?,
-                Err(error) => return Err(error),
+        let turn = link.arranging.lock().await;
+        // Another tracker's session may have seen to it meanwhile.
+        if link.source() == told && link.store.init_flag().sync_old_done {
+            match told.source {
+                Some(from) => {
+                    warn!(tracker = %self.tracker, source = %from, "the member that old files came from is unknown to the tracker, forgetting it");
+                    let highest = self.highest_status().await.unwrap_or(joined).max(joined);
+                    self.replace_source(highest).await?;
+                }
+                None => {
+                    info!(tracker = %self.tracker, "this node was deleted and is back: it gets all files of the group");
+                    self.replace_source(joined).await?;
+                }
             }
         }
+        drop(turn);
         let source = link.source();
         self.told_source = Some(source);
         let Empty = self.ask(&SyncNotify(source)).await?;
         Ok(())
+    }
+
+    /// A settled member needs no source any more; any other starts over, and may be given another. The caller has the
+    /// turn.
+    async fn replace_source(&mut self, highest: StorageStatus) -> Result<(), LinkError> {
+        if highest >= StorageStatus::OFFLINE {
+            return remember(self.link, None).await;
+        }
+        self.start_over().await?;
+        match self.ask::<_, SyncSourceAnswer>(&SyncDestQuery).await {
+            Ok(SyncSourceAnswer(Some(source))) => remember(self.link, Some(source)).await,
+            Ok(SyncSourceAnswer(None)) => self.ask_source().await,
+            Err(error) if error.status().is_some() => self.ask_source().await,
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells the tracker of another source, or of none any more, if that was arranged elsewhere since the join.
@@ -212,7 +259,14 @@ impl Session<'_> {
         self.refresh_status().await?;
         let Some(status) = link.own.to_tell(self.index, link.trackers.leader()) else { return Ok(()) };
         info!(tracker = %self.tracker, here = ?self.status, leader = %status, "telling the tracker the leader's view of this node");
-        let Empty = self.ask(&ChangeStatus(status)).await?;
+        match self.ask::<_, Empty>(&ChangeStatus(status)).await {
+            Err(error) if error.status().is_some() => {
+                info!(tracker = %self.tracker, %error, "the tracker keeps its own view");
+            }
+            told => {
+                let Empty = told?;
+            }
+        }
         self.refresh_status().await
     }
 

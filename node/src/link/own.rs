@@ -22,8 +22,8 @@ struct Known {
     at: BTreeMap<usize, StorageStatus>,
     /// Trackers that answered, or were found not to.
     tried: BTreeSet<usize>,
-    /// Trackers that do not know the member which feeds this node.
-    lack_source: BTreeSet<usize>,
+    /// Trackers that do not take what this node says of its source.
+    refuse_source: BTreeSet<usize>,
     /// A source was given since the start, and has not finished as far as known.
     is_filling: bool,
 }
@@ -79,7 +79,7 @@ impl Own {
         let mut known = self.known();
         known.tried.insert(index);
         known.at.remove(&index);
-        known.lack_source.remove(&index);
+        known.refuse_source.remove(&index);
     }
 
     /// This node in a leader's list.
@@ -99,13 +99,16 @@ impl Own {
         Next::Stay
     }
 
-    /// What the tracker has to be told by 59: the leader's view, if its own is another.
+    /// What the tracker has to be told by 59: the leader's view, if its own is another. Only that a member waits for
+    /// files, or does not: all else comes about by joining or by an operator.
     pub(super) fn to_tell(&self, index: usize, leader: Option<usize>) -> Option<StorageStatus> {
+        leader.filter(|leader| *leader != index)?;
         let known = self.known();
-        let leading = *known.at.get(&leader.filter(|leader| *leader != index)?)?;
         let here = *known.at.get(&index)?;
-        let agree = leading == here || (is_settled(leading) && is_settled(here));
-        (!agree).then_some(leading)
+        let waits = |status| matches!(status, StorageStatus::WAIT_SYNC | StorageStatus::SYNCING);
+        let listed = known.listed.filter(|status| is_settled(*status) || waits(*status))?;
+        let agree = listed == here || (is_settled(listed) && is_settled(here));
+        (!agree).then_some(listed)
     }
 
     /// A tracker gave this node a source.
@@ -113,7 +116,7 @@ impl Own {
         let mut known = self.known();
         known.is_filling = true;
         known.listed = None;
-        known.lack_source.clear();
+        known.refuse_source.clear();
     }
 
     /// Whether a source was given and has not finished.
@@ -128,11 +131,11 @@ impl Own {
         known.is_filling || status.is_some_and(is_waiting)
     }
 
-    /// A tracker does not know the source; true if none of those that answer does.
-    pub(super) fn lacks_source(&self, index: usize) -> bool {
+    /// A tracker does not take what it is told of the source; true if none of those that answer does.
+    pub(super) fn refuses_source(&self, index: usize) -> bool {
         let mut known = self.known();
-        known.lack_source.insert(index);
-        known.at.keys().all(|other| known.lack_source.contains(other))
+        known.refuse_source.insert(index);
+        known.at.keys().all(|other| known.refuse_source.contains(other))
     }
 }
 
@@ -177,20 +180,23 @@ mod tests {
 
     #[test]
     fn other_trackers_hear_the_leader_s_view() {
-        let check = |leading, here, expected| {
+        let check = |listed, here, expected| {
             let own = Own::default();
-            own.told(0, leading);
             own.told(1, here);
-            assert_eq!(own.to_tell(1, Some(0)), expected, "{leading} {here}");
+            assert_eq!(own.to_tell(1, Some(0)), None, "no list yet");
+            own.listed(0, listed);
+            assert_eq!(own.to_tell(1, Some(0)), expected, "{listed} {here}");
             assert_eq!(own.to_tell(0, Some(0)), None);
             assert_eq!(own.to_tell(1, None), None);
-            own.lost(0);
+            own.lost(1);
             assert_eq!(own.to_tell(1, Some(0)), None);
         };
         check(S::ACTIVE, S::WAIT_SYNC, Some(S::ACTIVE));
         check(S::WAIT_SYNC, S::ONLINE, Some(S::WAIT_SYNC));
         check(S::ACTIVE, S::OFFLINE, None);
         check(S::WAIT_SYNC, S::WAIT_SYNC, None);
+        check(S::INIT, S::ACTIVE, None);
+        check(S::DELETED, S::ACTIVE, None);
     }
 
     #[test]
@@ -198,11 +204,11 @@ mod tests {
         let own = Own::default();
         own.told(0, S::ONLINE);
         own.told(1, S::ONLINE);
-        assert!(!own.lacks_source(0));
-        assert!(own.lacks_source(1));
+        assert!(!own.refuses_source(0));
+        assert!(own.refuses_source(1));
         own.filling();
-        assert!(!own.lacks_source(0));
+        assert!(!own.refuses_source(0));
         own.lost(1);
-        assert!(own.lacks_source(0));
+        assert!(own.refuses_source(0));
     }
 }

@@ -12,7 +12,7 @@ use protocol::cluster::{
 };
 use protocol::config::params::ClusterParams;
 use protocol::peers::LeaderClaim;
-use protocol::wire::{Empty, Response};
+use protocol::wire::{Empty, Request, Response};
 use protocol::{Command, Status, StorageId};
 
 use crate::address::fresh;
@@ -155,6 +155,69 @@ async fn a_deleted_source_is_replaced_and_its_mark_put_aside() {
     let aside = format!("{gone}_23000.mark.20");
     assert!(names.iter().any(|name| name.starts_with(&aside)), "{names:?}");
     assert!(names.contains(&format!("{other}_23000.mark")), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_deleted_and_is_back_gets_all_files() {
+    let at = address();
+    let node_ip = fresh();
+    let (own, source) = (node_ip.to_string(), fresh().to_string());
+    let list = List::default();
+    list.set(&[(&own, S::ACTIVE), (&source, S::ACTIVE)]);
+    let (told, of_source) = (list.clone(), source.clone());
+    let is_back = Arc::new(AtomicBool::new(false));
+    let back = Arc::clone(&is_back);
+    let (_tracker, notes) = tracker(at, plain_cluster(), move |command, body| {
+        let back = back.load(Ordering::Relaxed);
+        match command {
+            Command::STORAGE_JOIN if back => joined(S::INIT),
+            Command::SYNC_DEST_REQ if back => fed_by(&of_source),
+            Command::SYNC_NOTIFY if back => {
+                let SyncNotify(says) = SyncNotify::decode_body(body).unwrap();
+                says.source.is_none().then_some(Err(Status::ENOENT))
+            }
+            _ => told.leads(at, command),
+        }
+    })
+    .await;
+    let mut node = Running::start_with(node_ip, at, "").await;
+    wait_ready(&node, " 200 ", "").await;
+    node.stop().await;
+    is_back.store(true, Ordering::Relaxed);
+    list.set(&[(&own, S::WAIT_SYNC), (&source, S::ACTIVE)]);
+    node.start_again().await;
+    wait_ready(&node, " 503 ", &source).await;
+    wait_flag(&node, &format!("sync_old_done=1\nsync_src_server={source}\n")).await;
+    let sources: Vec<_> = notes.all::<SyncNotify>().iter().map(|SyncNotify(says)| says.source).collect();
+    assert_eq!(sources, [None, None, id(&source)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_only_the_tracker_remembers_is_waited_for() {
+    let at = address();
+    let node_ip = fresh();
+    let (own, source) = (node_ip.to_string(), fresh().to_string());
+    let list = List::default();
+    list.set(&[(&own, S::WAIT_SYNC), (&source, S::ACTIVE)]);
+    let (told, of_source, of_own) = (list.clone(), source.clone(), own.clone());
+    let (_tracker, notes) = tracker(at, plain_cluster(), move |command, _| match command {
+        Command::STORAGE_JOIN => joined(S::WAIT_SYNC),
+        Command::SYNC_DEST_REQ => Some(Ok(SyncSourceAnswer(None).to_frame())),
+        Command::SYNC_DEST_QUERY => fed_by(&of_source),
+        Command::GET_STORAGE_STATUS => {
+            Some(Ok(
+                Brief { status: S::WAIT_SYNC, port: 23000, id: id(&of_own), ip: Some(node_ip) }.to_frame()
+            ))
+        }
+        _ => told.leads(at, command),
+    })
+    .await;
+    let node = Running::start_with(node_ip, at, "").await;
+    wait_ready(&node, " 503 ", &source).await;
+    notes.wait(Command::STORAGE_BEAT, 3).await;
+    assert_eq!(notes.count(Command::STORAGE_JOIN), 1);
+    list.set(&[(&own, S::ACTIVE), (&source, S::ACTIVE)]);
+    wait_ready(&node, " 200 ", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
