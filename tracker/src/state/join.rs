@@ -90,6 +90,9 @@ impl Cluster {
         session.joined = Some((join.group, id));
         session.told_changes = 0;
         session.told_members = None;
+        session.told_partly = None;
+        session.last_beat = now;
+        session.claims_service = join.is_new == 0 && join.status >= Some(StorageStatus::OFFLINE);
         session.told_leader = 0;
         if starts_over {
             self.changed_for_good()

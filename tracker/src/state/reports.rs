@@ -25,6 +25,7 @@ impl Cluster {
             member.stats = *stats;
         }
         member.last_beat = now;
+        session.last_beat = now;
         self.activate(group, &id);
         Ok(self.news(session))
     }
@@ -114,9 +115,10 @@ impl Cluster {
             session.told_leader = self.leader_changes;
             session.told_changes = 0;
             session.told_members = None;
+            session.told_partly = None;
             news.leader = Some(leader_brief(session.peer.local.ip(), session.peer.local.port()));
         }
-        if session.told_changes != group.changes {
+        if session.told_changes != group.changes && session.may_hear() {
             news.members = Some(session.list(group));
         }
         news

@@ -28,9 +28,14 @@ impl Sim {
         (session, copy)
     }
 
-    /// What a storage hears of another on its next beat, if it hears of members at all.
+    /// What a storage hears of another on its next beat, if it hears of members at all. What it does right after a beat
+    /// tells it nothing more.
     fn hears(&mut self, session: &mut Session, of: &str) -> Option<StorageStatus> {
+        self.now += 5;
         let members = self.beat(session).members?;
+        assert_eq!(self.cluster.sync_report(session, &[]).unwrap().members, None);
+        self.now += 1;
+        assert_eq!(self.beat(session).members, None);
         members.iter().find(|brief| brief.id == Some(id(of))).map(|brief| brief.status)
     }
 
@@ -222,23 +227,33 @@ fn a_new_members_first_status_is_told_at_once() {
     assert_eq!(sim.hears(&mut sessions[0], B), None);
 }
 
+/// It would close the connection and join again, every second.
+#[test]
+fn a_member_that_holds_itself_for_serving_is_lowered_too() {
+    for status in [StorageStatus::WAIT_SYNC, StorageStatus::SYNCING] {
+        for (says, first) in [(StorageStatus::ACTIVE, Some(StorageStatus::INIT)), (StorageStatus::INIT, None)]
+        {
+            let (mut sim, _sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
+            let _before = sim.filling(B);
+            sim.member("group1", B).status = status;
+            let (mut again, _) = sim.join(B, &Join { status: Some(says), ..known("group1") });
+            let heard: Vec<_> = (0..3).filter_map(|_| sim.hears(&mut again, B)).collect();
+            assert_eq!(heard, first.into_iter().chain([status]).collect::<Vec<_>>(), "{status} {says}");
+        }
+    }
+}
+
 /// native-cluster.md 2.7: the source holds the member for ACTIVE and is never lowered; the tracker lost its reports.
 #[test]
 fn after_a_restart_of_the_tracker_a_source_is_lowered_so_that_it_fills_again() {
-    for (status, first) in [
-        (StorageStatus::WAIT_SYNC, StorageStatus::INIT),
-        // A copy under way is not stopped by this.
-        (StorageStatus::SYNCING, StorageStatus::OFFLINE),
-    ] {
+    for status in [StorageStatus::WAIT_SYNC, StorageStatus::SYNCING] {
         let (mut sim, _sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
         let _new = sim.filling(B);
         sim.member("group1", B).status = status;
         sim.restart();
-        let mut source = sim.active("group1", A, &[5000]);
-        source.told_members = None;
-        source.told_changes = 0;
+        let mut source = sim.join(A, &known("group1")).0;
         let heard: Vec<_> = (0..3).map(|_| sim.hears(&mut source, B)).collect();
-        assert_eq!(heard, [Some(first), Some(status), None]);
+        assert_eq!(heard, [Some(StorageStatus::INIT), Some(status), None]);
     }
 }
 
