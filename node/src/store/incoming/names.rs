@@ -98,7 +98,7 @@ impl Inner {
         Ok(Outcome::Applied)
     }
 
-    /// Recorded even if no link was made, as on the reference: nobody would send it again.
+    /// Without the file there is no link, and no record of one: fdfs senders then send the content, FastDFS's go on.
     fn receive_link(
         &self,
         path: &StorePath,
@@ -107,16 +107,13 @@ impl Inner {
         time: i32,
     ) -> Result<Outcome, WriteError> {
         check_line(time, Op::Link(source.as_str()), dest)?;
-        if let Some(target) = self.linkable(source)? {
-            let target_path = self.path(target.store_path()).ok_or(NO_PATH)?;
-            let target = target_path.dir.path().join(target.true_name());
-            match in_dir(path, dest, || path.dir.symlink(&target, dest.true_name())) {
-                Ok(()) => {
-                    self.sync_name(&path.dir, dest)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(io_failed("making a link", error)),
-            }
+        let Some(target) = self.linkable(source)? else { return Ok(Outcome::Missing) };
+        let target_path = self.path(target.store_path()).ok_or(NO_PATH)?;
+        let target = target_path.dir.path().join(target.true_name());
+        match in_dir(path, dest, || path.dir.symlink(&target, dest.true_name())) {
+            Ok(()) => self.sync_name(&path.dir, dest)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io_failed("making a link", error)),
         }
         self.record_replica(time, Op::Link(source.as_str()), dest)?;
         Ok(Outcome::Applied)

@@ -62,7 +62,7 @@ async fn a_file_from_a_trunk_file_becomes_one_of_its_own() {
     ]);
 
     // A client may delete it, too.
-    assert_eq!(member.ask(&file(16, TRUNK, TIME, b"abcdef")).await, OK);
+    assert_eq!(member.ask(&file(18, TRUNK, TIME, b"abcdef")).await, OK);
     client.delete(node.address, &id(TRUNK)).await.unwrap();
     assert!(!member.exists(TRUNK) && node.binlog().ends_with(&format!(" D {TRUNK}\n")));
 }

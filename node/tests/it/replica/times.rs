@@ -8,7 +8,7 @@ use protocol::cluster::{Brief, CheckSync, StorageStatus, SyncReport};
 use protocol::wire::{Request, Response};
 use protocol::{Command, StorageId};
 
-use super::{APPENDER, MISSING, Member, NORMAL, OK, OTHER, PATIENCE, PRESENT, RENAMED, TIME};
+use super::{APPENDER, MISSING, Member, NORMAL, OK, OTHER, PATIENCE, PRESENT, RENAMED, TIME, TRUNK};
 use super::{delete, file, known, pair, part, truncate};
 use crate::address::fresh;
 use crate::fake_tracker::FakeTracker;
@@ -59,8 +59,9 @@ async fn records_count_as_the_reference_counts_them() {
     assert_eq!(nobody.ask(&file(16, OTHER, TIME + 999, b"other")).await, OK);
     // Nor does what took no effect, nor a rename.
     assert_eq!(member.ask(&file(16, APPENDER, TIME, b"1234")).await, OK);
+    assert_eq!(member.ask(&file(16, OTHER, TIME, b"target")).await, OK);
     for (request, status) in [
-        (delete(NORMAL, TIME + 900), MISSING),
+        (delete(TRUNK, TIME + 900), MISSING),
         (part(25, APPENDER, 9, TIME + 900, b"5"), MISSING),
         (truncate(APPENDER, 9, 1, TIME + 900), PRESENT),
         (pair(40, RENAMED, APPENDER, TIME + 900), OK),
