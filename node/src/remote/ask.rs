@@ -23,6 +23,8 @@ use super::{Miss, Shared};
 
 /// A member that has not answered by then gets company.
 const HEAD_START: Duration = Duration::from_millis(200);
+/// Longest wait for a member that did not answer just now.
+const SILENT_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest wait for the trackers: one may hang before another answers.
 const TRACKER_PATIENCE: Duration = Duration::from_secs(11);
 /// Longest answer to a hello.
@@ -46,6 +48,7 @@ pub(super) struct Round<'a, T> {
     plan: Plan,
     queue: VecDeque<SocketAddr>,
     asked: Vec<SocketAddr>,
+    started: Vec<(SocketAddr, Instant)>,
     running: FuturesUnordered<Question<'a, T>>,
     /// Members, or the trackers, that gave no usable answer.
     failed: Vec<SocketAddr>,
@@ -66,6 +69,7 @@ impl<'a, T: Send + 'a> Round<'a, T> {
             plan,
             queue,
             asked: skip.to_vec(),
+            started: Vec::new(),
             running: FuturesUnordered::new(),
             failed: skip.to_vec(),
             no_tracker: false,
@@ -98,6 +102,7 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                 Some(Heard::Named(Err(()))) => self.no_tracker = true,
                 Some(Heard::Member(at, Ok(found))) => {
                     self.shared.silent.forget(at);
+                    self.outrun(at);
                     return Ok((at, found));
                 }
                 Some(Heard::Member(at, Err(error))) => self.hear_no(at, &error),
@@ -117,7 +122,13 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                     continue;
                 }
                 self.asked.push(at);
-                let (shared, patience, ask) = (self.shared, self.patience, ask.clone());
+                self.started.push((at, Instant::now()));
+                let (shared, ask) = (self.shared, ask.clone());
+                let patience = if shared.silent.contains(at) {
+                    self.patience.min(SILENT_PATIENCE)
+                } else {
+                    self.patience
+                };
                 self.running.push(Box::pin(async move {
                     Heard::Member(at, shared.ask_member(at, patience, ask).await)
                 }));
@@ -137,6 +148,17 @@ impl<'a, T: Send + 'a> Round<'a, T> {
 
     fn has_more(&self) -> bool {
         self.plan.ask_tracker || !self.queue.is_empty() || !self.plan.rest.is_empty()
+    }
+
+    /// Notes who was asked in good time before `winner` answered, and has not.
+    fn outrun(&self, winner: SocketAddr) {
+        let answered =
+            |at: &SocketAddr| *at == winner || self.said_no.contains(at) || self.failed.contains(at);
+        for (at, since) in self.started.iter().filter(|(at, _)| !answered(at)) {
+            if since.elapsed() >= HEAD_START && self.shared.silent.note(*at) {
+                tracing::warn!(member = %at, "a member is slow to answer about a missing file, others are asked first");
+            }
+        }
     }
 
     fn hear_no(&mut self, at: SocketAddr, error: &ClientError) {
