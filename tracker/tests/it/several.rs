@@ -1,7 +1,9 @@
 //! Several trackers: one leads, the others follow, and another one takes over. Storages here join all of them, as they do.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use protocol::cluster::{Beat, CheckSync, Join, StorageStatus, SyncNotify, SyncSource, TrackerAddress};
 use protocol::peers::{
@@ -9,14 +11,16 @@ use protocol::peers::{
     NotifyNextLeader, PingLeader, ReselectLeader, SystemFilePiece, TrackerGetStatus, TrunkServers,
 };
 use protocol::tracker::{
-    Connections, GetLeader, ListStorages, QueryTrackerStatistics, StorageList, TrackerStatisticsAnswer,
+    Connections, GetLeader, GroupList, ListAllGroups, ListStorages, QueryTrackerStatistics, StorageList,
+    TrackerStatisticsAnswer,
 };
 use protocol::wire::Response;
-use protocol::{GroupName, HostPort, Status};
+use protocol::{Command, GroupName, Header, HostPort, Status};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 use crate::network::Network;
-use crate::peers::{Peer, Tracker};
+use crate::peers::{Peer, Reply, Tracker};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const HTTP: &str = "http.server_port = 0\n";
@@ -275,6 +279,31 @@ async fn a_new_tracker_learns_what_the_others_know() {
 }
 
 #[tokio::test]
+async fn a_tracker_that_was_away_for_long_asks_and_one_that_was_not_does_not() {
+    for (away, knows) in [(3_600, true), (60, false)] {
+        let mut run = Running::start(2).await;
+        let (first, second) = (run.addresses[0], run.addresses[1]);
+        let member = run.member(11);
+        for tracker in [first, second] {
+            member.join(&run.addresses, tracker).await;
+        }
+        run.stop(second).await;
+        agreed(&run.network, &[first]).await;
+        let elsewhere = Member { ip: run.network.ip(21), group: "group2" };
+        elsewhere.join(&[first], first).await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let status = format!("up_time=1\nlast_check_time={}\n", now - away);
+        std::fs::write(run.dirs[1].path().join("data/.tracker_status"), status).unwrap();
+        run.restart(second).await;
+        member.join(&run.addresses, second).await;
+        let mut peer = Peer::connect(run.network.ip(9), second).await;
+        let groups = GroupList::decode_body(&peer.ask(&ListAllGroups).await.unwrap()).unwrap().0;
+        assert_eq!(groups.len(), if knows { 2 } else { 1 }, "away for {away} s");
+        run.stop_all().await;
+    }
+}
+
+#[tokio::test]
 async fn a_new_tracker_whose_peers_are_down_takes_storages_in_and_leads() {
     let run = Running::start(1).await;
     let trackers = [run.addresses[0], run.network.tracker(2), run.network.tracker(3)];
@@ -369,5 +398,62 @@ async fn of_two_leaders_one_remains() {
     let leader = agreed(&run.network, &trackers).await;
     assert_eq!(leader, trackers[1], "both run as long, so the higher address stays");
     assert_eq!(beat(&mut links[0]).await, CheckSync::default(), "the other one is silent");
+    run.stop_all().await;
+}
+
+/// A leader that knows its followers by other addresses than those they call from, as FastDFS's do behind a router, and
+/// that stops leading when told.
+async fn strict_leader(address: SocketAddr, leads: Arc<AtomicBool>) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut peer, leads) = (Peer(stream), Arc::clone(&leads));
+        tokio::spawn(async move {
+            while let Reply::Frame(frame) = peer.reply().await {
+                let claim = LeaderClaim {
+                    is_leader: u8::from(leads.load(Ordering::Relaxed)),
+                    running_time: 0,
+                    restart_interval: 0,
+                };
+                let refused =
+                    |status| Header { body_len: 0, command: Command::RESPONSE, status }.to_bytes().to_vec();
+                let answer = match Command(frame[8]) {
+                    Command::TRACKER_GET_STATUS => claim.to_frame().to_vec(),
+                    Command::TRACKER_JOIN_LEADER => refused(Status::ENOENT),
+                    Command::TRACKER_NOTIFY_NEXT_LEADER | Command::TRACKER_COMMIT_NEXT_LEADER => {
+                        refused(Status::OK)
+                    }
+                    _ => refused(Status::EINVAL),
+                };
+                peer.send(&answer).await;
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_refuses_the_followers_address_is_followed_all_the_same() {
+    let run = Running::start(1).await;
+    let leads = Arc::new(AtomicBool::new(true));
+    // With the lower address, so that it is not waited for once it leads no more.
+    let (ours, theirs) = (run.addresses[0], run.network.tracker(0));
+    let leader = tokio::spawn(strict_leader(theirs, Arc::clone(&leads)));
+    let trackers = [ours, theirs];
+    let mut link = run.member(11).join(&trackers, ours).await;
+    let deadline = Instant::now() + PATIENCE;
+    while leader_of(&run.network, ours).await != Some(theirs) {
+        assert!(Instant::now() < deadline, "it is not followed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Longer than the pings that a silent leader has.
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        assert_eq!(leader_of(&run.network, ours).await, Some(theirs));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    leads.store(false, Ordering::Relaxed);
+    let news = told_leader(&mut link).await;
+    assert_eq!(news.leader.unwrap().ip, Some(ours.ip()));
+    leader.abort();
     run.stop_all().await;
 }

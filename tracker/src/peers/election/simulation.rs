@@ -1,6 +1,7 @@
 //! Many short histories of crashes, restarts, partitions, losses and delays, in simulated time. Afterwards, with a quiet
 //! network, there is one leader and it stays.
 
+mod machine;
 mod reference;
 
 use std::cmp::Reverse;
@@ -9,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use protocol::Status;
 
+use machine::Machine;
 use reference::Reference;
 
 use super::{Claim, Effect, Election, Event, Leadership, Millis, Ping, Vote};
@@ -85,63 +87,6 @@ struct Pending {
     claims: Vec<(SocketAddr, Claim)>,
     agreed: Vec<SocketAddr>,
     refused: bool,
-}
-
-/// One of ours, or one of FastDFS's.
-enum Machine {
-    Ours(Box<Election>),
-    Theirs(Reference),
-}
-
-impl Machine {
-    fn leadership(&self) -> Leadership {
-        match self {
-            Self::Ours(it) => it.leadership(),
-            Self::Theirs(it) => it.leadership(),
-        }
-    }
-
-    fn claim(&self, now: Millis) -> Claim {
-        match self {
-            Self::Ours(it) => it.claim(now),
-            Self::Theirs(it) => it.claim(now),
-        }
-    }
-
-    fn deadline(&self) -> Option<Millis> {
-        match self {
-            Self::Ours(it) => it.deadline(),
-            Self::Theirs(it) => it.deadline(),
-        }
-    }
-
-    fn handle(&mut self, event: Event, now: Millis, random: u64) -> Vec<Effect> {
-        match self {
-            Self::Ours(it) => it.handle(event, now, random),
-            Self::Theirs(it) => it.handle(event, now, random),
-        }
-    }
-
-    fn proposed(&mut self, named: SocketAddr, now: Millis) -> (Result<(), Status>, Vec<Effect>) {
-        match self {
-            Self::Ours(it) => it.proposed(named, now),
-            Self::Theirs(it) => it.proposed(named, now),
-        }
-    }
-
-    fn committed(&mut self, named: SocketAddr, now: Millis) -> (Result<(), Status>, Vec<Effect>) {
-        match self {
-            Self::Ours(it) => it.committed(named, now),
-            Self::Theirs(it) => it.committed(named, now),
-        }
-    }
-
-    fn reselect(&mut self, now: Millis, random: u64) -> (Result<(), Status>, Vec<Effect>) {
-        match self {
-            Self::Ours(it) => it.reselect(now, random),
-            Self::Theirs(it) => it.reselect(now),
-        }
-    }
 }
 
 struct Node {
