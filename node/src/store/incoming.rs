@@ -63,6 +63,12 @@ impl Store {
 }
 
 impl Inner {
+    /// Whether what comes for this name comes too late: it was on its way when the file was deleted, or renamed, at
+    /// another member. Nobody would delete it again, so it would stay for ever.
+    fn is_gone_for_good(&self, name: &LogicName) -> bool {
+        name.is_made_once() && self.deletes.contains(name)
+    }
+
     /// The lock under which a file changes: metadata changes under that of its file, as when a client sets it.
     async fn lock_for(&self, name: &LogicName) -> FileLock {
         match name.metadata_owner() {

@@ -149,6 +149,22 @@ impl LogicName {
         })
     }
 
+    /// Whether a storage made the name up, random digits included, so that no other file will ever have it. Slaves and
+    /// metadata are named after their file and may come back.
+    pub fn is_made_once(&self) -> bool {
+        let is_master = match self.kind() {
+            Ok(FileKind::Normal | FileKind::Appender) => self.text.len() == NORMAL_LEN,
+            Ok(FileKind::Trunk(_)) => true,
+            _ => false,
+        };
+        let has_digits = || {
+            let tail = self.tail()?;
+            let stem = tail.as_bytes().split(|byte| *byte == b'.').next()?;
+            Some(stem.iter().all(u8::is_ascii_digit))
+        };
+        is_master && has_digits() == Some(true)
+    }
+
     /// The seven characters at the end.
     pub fn tail(&self) -> Option<NameTail> {
         NameTail::of(self.base_name().as_bytes())

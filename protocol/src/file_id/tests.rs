@@ -31,9 +31,25 @@ fn recorded_ids_decode_to_what_the_reference_says() {
             }
             FileKind::Normal => assert_eq!(code.size.size(), case["size"].as_u64(), "{text} {kind}"),
         }
+        assert_eq!(id.name.is_made_once(), !kind.contains("slave"), "{text} {kind}");
         seen += 1;
     }
     assert!(seen > 50, "the recorded IDs are there");
+}
+
+#[test]
+fn names_that_come_back_are_not_made_once() {
+    let check =
+        |name: &str, expected| assert_eq!(LogicName::parse(name).unwrap().is_made_once(), expected, "{name}");
+    check("M00/00/00/Ck0AC2sDXjmAORZMAAAADg4Qul0977.txt", true);
+    check("M00/00/03/Ck0AC2sDXmuERLftAAAAAJsNCPE875.log", true);
+    check("M00/00/00/Ck0AC2sDXjmAORZMAAAADg4Qul09775.js", true);
+    check("M00/00/00/Ck0AC2sDXjmAORZMAAAADg4Qul0977.txt-m", false);
+    check("M00/00/03/Ck0AC2sDXmuERLftAAAAAJsNCPE875.log-m", false);
+    check("M00/00/03/Ck0AC2sDXmuERLftAAAAAJsNCPE875_a.log", false);
+    // A slave as long as its master.
+    check("M00/00/00/Ck0AC2sDXjmAORZMAAAADg4Qul0977_.js", false);
+    check("M00/00/00/000001", false);
 }
 
 #[test]

@@ -107,6 +107,10 @@ impl Inner {
         time: i32,
     ) -> Result<Outcome, WriteError> {
         check_line(time, Op::Link(source.as_str()), dest)?;
+        if self.is_gone_for_good(dest) {
+            // The only other answer that FastDFS's senders take.
+            return Ok(Outcome::Missing);
+        }
         let Some(target) = self.linkable(source)? else { return Ok(Outcome::Missing) };
         let target_path = self.path(target.store_path()).ok_or(NO_PATH)?;
         let target = target_path.dir.path().join(target.true_name());
@@ -144,6 +148,11 @@ impl Inner {
         time: i32,
     ) -> Result<Outcome, WriteError> {
         check_line(time, Op::Rename(source.as_str()), dest)?;
+        if self.is_gone_for_good(dest) {
+            // The delete was meant for the file, whatever it is called here.
+            self.receive_delete(path, source, time)?;
+            return Ok(Outcome::Present);
+        }
         let renaming = |error| io_failed("renaming a file", error);
         let exists = |name: &LogicName| match path.dir.stat(name.true_name()) {
             Ok(_) => Ok(true),

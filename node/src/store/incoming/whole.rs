@@ -52,7 +52,7 @@ impl Store {
         self.0.counters.sync_in_bytes.asked(file.size);
         let name = file.name.clone();
         self.take_in(&name, move |inner, path| {
-            if inner.is_settled(path, &file)? {
+            if !inner.wants(path, &file)? {
                 return Ok(Outcome::Present);
             }
             let mut temporary = temporary_for(path, &file.name)?;
@@ -70,7 +70,7 @@ impl Store {
         let path = Arc::clone(self.0.path(file.name.store_path()).ok_or(NO_PATH)?);
         let (inner, own_path) = (Arc::clone(&self.0), Arc::clone(&path));
         let job = move || {
-            if inner.is_settled(&own_path, &file)? {
+            if !inner.wants(&own_path, &file)? {
                 return Ok(None);
             }
             temporary_for(&own_path, &file.name).map(|temporary| Some((file, temporary)))
@@ -117,10 +117,9 @@ impl Receive {
         let lock = store.0.lock_for(&file.name).await;
         let (inner, own_path) = (Arc::clone(&store.0), Arc::clone(&path));
         let job = move || {
-            let outcome = match inner.is_settled(&own_path, &file) {
-                Ok(true) => Ok(Outcome::Present),
-                Ok(false) => inner.finish_whole(&own_path, &file, &mut temporary),
-                Err(error) => Err(error),
+            let outcome = match inner.wants(&own_path, &file)? {
+                true => inner.finish_whole(&own_path, &file, &mut temporary),
+                false => Ok(Outcome::Present),
             };
             drop(lock);
             outcome
@@ -141,25 +140,19 @@ impl IncomingMode {
 }
 
 impl Inner {
-    /// Whether nothing has to be written. Blocking.
-    ///
-    /// A create can come after the delete of the same file, which went another way: its source has not heard of the delete
-    /// yet. Names of masters are made once, so such a file stays deleted.
-    fn is_settled(&self, path: &StorePath, file: &IncomingFile) -> Result<bool, WriteError> {
-        let is_made_once =
-            matches!(file.name.kind(), Ok(FileKind::Normal | FileKind::Appender | FileKind::Trunk(_)))
-                && file.name.metadata_owner().is_none();
-        if file.mode == IncomingMode::Create && is_made_once && self.deletes.contains(&file.name) {
+    /// Whether a file is to be written. If it is here, that is recorded. Blocking.
+    fn wants(&self, path: &StorePath, file: &IncomingFile) -> Result<bool, WriteError> {
+        if self.is_gone_for_good(&file.name) {
+            return Ok(false);
+        }
+        if !self.holds(path, file)? {
             return Ok(true);
         }
-        let holds = self.holds(path, file)?;
-        if holds {
-            self.record_replica(file.time, file.mode.op(), &file.name)?;
-        }
-        Ok(holds)
+        self.record_replica(file.time, file.mode.op(), &file.name)?;
+        Ok(false)
     }
 
-    /// Whether the file is here: there is a regular file of this size, or a slot of a trunk file. Blocking.
+    /// Whether nothing has to be written: there is a regular file of this size, or a slot of a trunk file. Blocking.
     fn holds(&self, path: &StorePath, file: &IncomingFile) -> Result<bool, WriteError> {
         if file.mode == IncomingMode::Update {
             return Ok(false);

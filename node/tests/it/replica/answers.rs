@@ -156,8 +156,7 @@ async fn renames() {
     assert_eq!((member.content(RENAMED), member.time(RENAMED)), (b"log".to_vec(), i64::from(TIME)));
     member.logged(&[format!("{LATER} r {RENAMED} {APPENDER}")]);
     assert_eq!(member.ask(&pair(40, RENAMED, APPENDER, LATER)).await, PRESENT, "sent again");
-    assert_eq!(member.ask(&file(18, APPENDER, TIME, b"another")).await, OK);
-    member.seen = node.binlog().len();
+    fs::write(member.path(APPENDER), b"another").unwrap();
     assert_eq!(member.ask(&pair(40, RENAMED, APPENDER, LATER)).await, PRESENT, "something is in the way");
     assert_eq!((member.content(RENAMED), member.content(APPENDER)), (b"log".to_vec(), b"another".to_vec()));
     let far = RENAMED.replace("00/03/", "FE/03/");
@@ -196,20 +195,25 @@ async fn links() {
     assert!(!member.exists(RENAMED));
 }
 
+/// Deletes that overtake what they are meant for, on their way from another member.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_that_comes_after_the_delete_makes_nothing() {
+async fn links_and_renames_that_come_after_the_delete_of_their_name_make_nothing() {
     let node = Running::start(fresh(), plain_cluster(), "").await;
     let mut member = Member::of(&node).await;
-    assert_eq!(member.ask(&delete(NORMAL, LATER)).await, MISSING);
-    assert_eq!(member.ask(&file(16, NORMAL, TIME, b"late")).await, PRESENT);
-    assert!(!member.exists(NORMAL));
+    assert_eq!(member.ask(&file(16, OTHER, TIME, b"target")).await, OK);
+    assert_eq!(member.ask(&file(16, APPENDER, TIME, b"log")).await, OK);
+    for name in [NORMAL, RENAMED] {
+        assert_eq!(member.ask(&delete(name, LATER)).await, MISSING);
+    }
+    member.seen = node.binlog().len();
+    assert_eq!(member.ask(&pair(19, NORMAL, OTHER, TIME)).await, MISSING);
     member.logged(&[]);
-    // Who sends the whole file again knows that it is there; and metadata and slaves may come back under their names.
-    assert_eq!(member.ask(&file(18, NORMAL, TIME, b"sure")).await, OK);
-    let metadata = format!("{NORMAL}-m");
-    assert_eq!(member.ask(&delete(&metadata, LATER)).await, MISSING);
-    assert_eq!(member.ask(&file(16, &metadata, TIME, b"a\x02b")).await, OK);
-    assert!(member.exists(NORMAL) && member.exists(&metadata));
+    // The file that the new name was for goes with its old name.
+    assert_eq!(member.ask(&pair(40, RENAMED, APPENDER, TIME)).await, PRESENT);
+    member.logged(&[format!("{TIME} d {APPENDER}")]);
+    assert_eq!(member.ask(&pair(40, RENAMED, APPENDER, TIME)).await, PRESENT);
+    member.logged(&[]);
+    assert!([NORMAL, RENAMED, APPENDER].iter().all(|name| !member.exists(name)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

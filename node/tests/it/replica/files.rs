@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{
-    APPENDER, INVALID, MISSING, Member, NORMAL, OK, OTHER, PRESENT, TIME, delete, file, known, number,
+    APPENDER, INVALID, MISSING, Member, NORMAL, OK, OTHER, PRESENT, TIME, TRUNK, delete, file, known, number,
 };
 use crate::address::fresh;
 use crate::running::{Running, plain_cluster};
@@ -160,7 +160,7 @@ async fn requests_sent_ahead_are_answered_in_order_and_take_effect_in_order() {
         file(16, APPENDER, TIME, &big),
         delete(NORMAL, TIME),
         file(16, APPENDER, TIME, &big),
-        file(18, NORMAL, TIME, b"three"),
+        file(18, OTHER, TIME, b"three"),
         crate::wire::whole(82, b""),
     ];
     member.wire.send(&ahead.concat()).await;
@@ -175,9 +175,9 @@ async fn requests_sent_ahead_are_answered_in_order_and_take_effect_in_order() {
         line('d', NORMAL),
         line('c', APPENDER),
         line('c', APPENDER),
-        line('u', NORMAL),
+        line('u', OTHER),
     ]);
-    assert_eq!(member.content(NORMAL), b"three");
+    assert_eq!(member.content(OTHER), b"three");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,4 +206,45 @@ async fn under_fsync_nothing_else_happens() {
     assert_eq!(member.ask(&delete(NORMAL, TIME)).await, OK);
     let line = |letter: char, name: &str| format!("{TIME} {letter} {name}");
     member.logged(&[line('c', NORMAL), line('u', NORMAL), line('c', &far), line('d', NORMAL)]);
+}
+
+/// Two members send on one connection each, so a delete may overtake the file that it is meant for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deleted_does_not_come_back() {
+    let mut node = Running::start(fresh(), plain_cluster(), "").await;
+    let large = vec![b'x'; 1 << 20];
+    let slave = NORMAL.replace("977.", "977_small.");
+    for restart in [false, true] {
+        if restart {
+            node.stop().await;
+            node.start_again().await;
+        }
+        let mut member = Member::of(&node).await;
+        for name in [NORMAL, APPENDER, TRUNK] {
+            if !restart {
+                assert_eq!(member.ask(&file(16, name, TIME, b"gone soon")).await, OK);
+                assert_eq!(member.ask(&delete(name, TIME)).await, OK);
+            }
+            member.seen = node.binlog().len();
+            for content in [&b"late"[..], &large] {
+                for command in [16, 18] {
+                    assert_eq!(member.ask(&file(command, name, TIME, content)).await, PRESENT, "{name}");
+                }
+            }
+            assert!(!member.exists(name));
+            member.logged(&[]);
+        }
+        // What was not here yet when it was deleted.
+        if !restart {
+            assert_eq!(member.ask(&delete(OTHER, TIME)).await, MISSING);
+            assert_eq!(member.ask(&file(16, OTHER, TIME, b"late")).await, PRESENT);
+        }
+        // Metadata and slaves have names that come back.
+        for name in [&format!("{OTHER}-m"), &slave] {
+            assert_eq!(member.ask(&file(16, name, TIME, b"first")).await, OK);
+            assert_eq!(member.ask(&delete(name, TIME)).await, OK);
+            assert_eq!(member.ask(&file(16, name, TIME, b"again")).await, OK);
+            assert_eq!(member.ask(&delete(name, TIME)).await, OK);
+        }
+    }
 }

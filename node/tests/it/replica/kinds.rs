@@ -62,9 +62,10 @@ async fn a_file_from_a_trunk_file_becomes_one_of_its_own() {
     ]);
 
     // A client may delete it, too.
-    assert_eq!(member.ask(&file(18, TRUNK, TIME, b"abcdef")).await, OK);
-    client.delete(node.address, &id(TRUNK)).await.unwrap();
-    assert!(!member.exists(TRUNK) && node.binlog().ends_with(&format!(" D {TRUNK}\n")));
+    let another = "M00/00/00/Ck0AKWsDZJGIcStEAAAAE8MOeKgAAAAAQAAAQAAAAEA182.txt";
+    assert_eq!(member.ask(&file(16, another, TIME, b"ghi")).await, OK);
+    client.delete(node.address, &id(another)).await.unwrap();
+    assert!(!member.exists(another) && node.binlog().ends_with(&format!(" D {another}\n")));
 }
 
 /// A slot as FastDFS writes it, for the file that `TRUNK` names.
