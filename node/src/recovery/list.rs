@@ -68,6 +68,7 @@ pub(super) fn failed_path(data: &Path) -> PathBuf {
 /// A list being written: what a member sends, but only one record a trunk file.
 pub(super) struct NewList {
     path: PathBuf,
+    mark: PathBuf,
     file: io::BufWriter<File>,
     /// A line whose end has not come.
     torn: Vec<u8>,
@@ -85,6 +86,7 @@ impl NewList {
         let file = File::create(temporary(&path)).map_err(failed("create", &path))?;
         Ok(Self {
             path,
+            mark: mark_path(data, 0),
             file: io::BufWriter::new(file),
             torn: Vec::new(),
             containers: HashSet::new(),
@@ -120,11 +122,14 @@ impl NewList {
     }
 
     /// Makes the list valid, on the disk. Blocking. The number of its records, and of lines that were none.
+    ///
+    /// Its mark comes with it: the reference takes a list without a mark for one that is done.
     pub(super) fn finish(mut self) -> Result<(u64, u64), StoreError> {
         let path = &self.path;
         self.file.flush().map_err(failed("write", path))?;
         self.file.get_ref().sync_all().map_err(failed("write", path))?;
         fs::rename(temporary(path), path).map_err(failed("write", path))?;
+        write_mark(&self.mark, 0)?;
         Ok((self.records, self.skipped))
     }
 }
@@ -187,9 +192,13 @@ impl List {
 
     /// Notes that all up to `end` is done. Blocking.
     pub(super) fn mark(&self, end: u64) -> Result<(), StoreError> {
-        let text = format!("{MARK_KEY}={end}\n");
-        replace_file(&self.mark, text.as_bytes()).map_err(failed("write", &self.mark))
+        write_mark(&self.mark, end)
     }
+}
+
+fn write_mark(path: &Path, end: u64) -> Result<(), StoreError> {
+    let text = format!("{MARK_KEY}={end}\n");
+    replace_file(path, text.as_bytes()).map_err(failed("write", path))
 }
 
 fn read_mark(path: &Path) -> io::Result<u64> {
@@ -242,6 +251,7 @@ mod tests {
         assert!(!are_there(data, 1), "half a list is none");
         assert_eq!(list.finish().unwrap(), (3, 1));
         assert!(are_there(data, 1) && !are_there(data, 2));
+        assert_eq!(fs::read_to_string(mark_path(data, 0)).unwrap(), "binlog_offset=0\n");
 
         let (mut list, done, all) = List::open(data, 0).unwrap();
         assert_eq!((done, all), (0, 3));
