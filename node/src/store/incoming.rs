@@ -64,9 +64,10 @@ impl Store {
 
 impl Inner {
     /// Whether what comes for this name comes too late: it was on its way when the file was deleted, or renamed, at
-    /// another member. Nobody would delete it again, so it would stay for ever.
+    /// another member. Nobody would delete it again, so it would stay for ever. Metadata goes with its file.
     fn is_gone_for_good(&self, name: &LogicName) -> bool {
-        name.is_made_once() && self.deletes.contains(name)
+        let is_gone = |name: &LogicName| name.is_made_once() && self.deletes.contains(name);
+        is_gone(name) || name.metadata_owner().is_some_and(|owner| is_gone(&owner))
     }
 
     /// The lock under which a file changes: metadata changes under that of its file, as when a client sets it.

@@ -213,6 +213,7 @@ async fn under_fsync_nothing_else_happens() {
 async fn what_was_deleted_does_not_come_back() {
     let mut node = Running::start(fresh(), plain_cluster(), "").await;
     let large = vec![b'x'; 1 << 20];
+    const OTHER_TOO: &str = "M00/00/00/Ck0AC2sDXE6AbfDaAAAABjY6MCA017.txt";
     let slave = NORMAL.replace("977.", "977_small.");
     for restart in [false, true] {
         if restart {
@@ -235,12 +236,13 @@ async fn what_was_deleted_does_not_come_back() {
             member.logged(&[]);
         }
         // What was not here yet when it was deleted.
-        if !restart {
-            assert_eq!(member.ask(&delete(OTHER, TIME)).await, MISSING);
-            assert_eq!(member.ask(&file(16, OTHER, TIME, b"late")).await, PRESENT);
-        }
+        assert_eq!(member.ask(&delete(OTHER, TIME)).await, MISSING);
+        assert_eq!(member.ask(&file(16, OTHER, TIME, b"late")).await, PRESENT);
+        assert_eq!(member.ask(&file(16, &format!("{OTHER}-m"), TIME, b"late, too")).await, PRESENT);
+        assert!(!member.exists(OTHER) && !member.exists(&format!("{OTHER}-m")));
         // Metadata and slaves have names that come back.
-        for name in [&format!("{OTHER}-m"), &slave] {
+        assert_eq!(member.ask(&file(18, OTHER_TOO, TIME, b"has metadata")).await, OK);
+        for name in [&format!("{OTHER_TOO}-m"), &slave] {
             assert_eq!(member.ask(&file(16, name, TIME, b"first")).await, OK);
             assert_eq!(member.ask(&delete(name, TIME)).await, OK);
             assert_eq!(member.ask(&file(16, name, TIME, b"again")).await, OK);
