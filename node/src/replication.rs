@@ -43,8 +43,9 @@ use window::Window;
 const LINE: i64 = 58;
 /// A binlog file ends at this size.
 const FILE_SIZE: i64 = 1 << 30;
-/// Connections to one peer, the first of which reports.
-const FEWEST_LANES: usize = 2;
+/// Connections to one peer: the first, which reports and so takes little else than the oldest record, and some that are
+/// not held up by one large file.
+const FEWEST_LANES: usize = 4;
 const MOST_LANES: usize = 16;
 
 /// What senders share.

@@ -425,9 +425,11 @@ impl Run<'_> {
             }
             let Some(turn) = self.work.cursor.next(self.work.clock()) else { return Ok(()) };
             let from = usize::from(!self.work.cursor.is_safe_to_report(turn.entry.time));
+            let may_open = self.lanes.len() < self.sender.shared.lanes;
             let lane = match self.best(from) {
-                Some(lane) => lane,
-                None if self.lanes.len() < self.sender.shared.lanes => {
+                Some(lane) if self.is_idle(lane) || !may_open => lane,
+                // A record that waits behind another waits for its answer.
+                _ if may_open => {
                     let lane = self.lanes.len();
                     let opened = self.road.open(lane, self.kind).await;
                     match opened {
@@ -439,13 +441,17 @@ impl Run<'_> {
                     }
                     lane
                 }
-                None => {
+                _ => {
                     self.work.cursor.lost(turn.number);
                     return Ok(());
                 }
             };
             self.give(lane, turn);
         }
+    }
+
+    fn is_idle(&self, lane: usize) -> bool {
+        matches!(self.lanes.get(lane), Some(Some(lane)) if lane.under_way.is_empty())
     }
 
     /// The lane with the least to do, from this one on; the first of them if several have nothing.

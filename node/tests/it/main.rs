@@ -15,4 +15,7 @@ mod recovery;
 mod remote;
 mod replica;
 mod running;
+mod sender;
+mod sending;
+mod taker;
 mod wire;

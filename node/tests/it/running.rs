@@ -15,6 +15,7 @@ use protocol::{AddressWidth, FileId, Status};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,18 @@ pub(crate) struct Running {
     tracker: Option<FakeTracker>,
     stop: CancellationToken,
     served: Option<JoinHandle<()>>,
+    apart: Apart,
+}
+
+/// A runtime of a node's own; it may be dropped where tokio forbids to wait.
+struct Apart(Option<Runtime>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Running {
@@ -91,6 +104,7 @@ impl Running {
             tracker: None,
             stop: CancellationToken::new(),
             served: None,
+            apart: Apart(None),
         };
         node.serve().await;
         node
@@ -101,6 +115,24 @@ impl Running {
         assert_eq!(app.native_addr(), Some(self.address));
         self.stop = CancellationToken::new();
         self.served = Some(tokio::spawn(app.run(self.stop.clone())));
+    }
+
+    /// Serves again after a stop, so that it can be killed.
+    pub(crate) async fn start_apart(&mut self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime can be made");
+        let text = self.text.clone();
+        let app = runtime.spawn(async move { build(&text).await }).await.expect("it does not panic");
+        runtime.spawn(app.unwrap_or_else(|error| panic!("{error}")).run(CancellationToken::new()));
+        self.apart = Apart(Some(runtime));
+        self.wait_active().await;
+    }
+
+    /// Ends it as SIGKILL does, nothing drained or saved.
+    pub(crate) async fn kill(&mut self) {
+        let runtime = self.apart.0.take().expect("it was started to be killed");
+        let killed = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(20)));
+        killed.await.expect("it does not panic");
     }
 
     /// Stops as a daemon does on SIGTERM: drained and saved when this returns.
