@@ -41,16 +41,12 @@ async fn their_own_group_agrees() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_own_group_agrees() {
-    if senders_are_here("our_own_group_agrees") {
-        a_group_agrees(&[Ours], &[Ours, Ours], Ours).await;
-    }
+    a_group_agrees(&[Ours], &[Ours, Ours], Ours).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_storages_agree_under_their_tracker() {
-    if senders_are_here("our_storages_agree_under_their_tracker")
-        && is_here("our_storages_agree_under_their_tracker")
-    {
+    if is_here("our_storages_agree_under_their_tracker") {
         a_group_agrees(&[Theirs], &[Ours, Ours], Ours).await;
     }
 }
@@ -64,27 +60,14 @@ async fn their_storages_agree_under_our_tracker() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storage_of_theirs_and_one_of_ours_agree() {
-    if senders_are_here("a_storage_of_theirs_and_one_of_ours_agree")
-        && is_here("a_storage_of_theirs_and_one_of_ours_agree")
-    {
+    if is_here("a_storage_of_theirs_and_one_of_ours_agree") {
         a_group_agrees(&[Theirs], &[Theirs, Ours], Ours).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storage_of_ours_and_one_of_theirs_agree() {
-    if senders_are_here("a_storage_of_ours_and_one_of_theirs_agree")
-        && is_here("a_storage_of_ours_and_one_of_theirs_agree")
-    {
+    if is_here("a_storage_of_ours_and_one_of_theirs_agree") {
         a_group_agrees(&[Ours], &[Ours, Theirs], Theirs).await;
     }
-}
-
-/// Our storages do not send yet what the other members need: these tests run when asked to, until they do.
-fn senders_are_here(test: &str) -> bool {
-    let here = std::env::var_os("FDFS_TEST_SENDERS").is_some();
-    if !here {
-        crate::say::skipped(test, "FDFS_TEST_SENDERS is not set");
-    }
-    here
 }
