@@ -88,7 +88,12 @@ impl<'a, T: Send + 'a> Round<'a, T> {
         loop {
             let more = self.ask_next(&ask);
             if self.running.is_empty() {
-                return Err(self.verdict());
+                let verdict = self.verdict();
+                if verdict == Miss::Nowhere || self.plan.last.is_empty() {
+                    return Err(verdict);
+                }
+                self.queue = std::mem::take(&mut self.plan.last).into();
+                continue;
             }
             let company = Instant::now() + HEAD_START;
             let heard = tokio::select! {

@@ -18,8 +18,11 @@ pub(super) struct Plan {
     pub(super) first: Vec<SocketAddr>,
     /// Whether a tracker is asked, next, who has it.
     pub(super) ask_tracker: bool,
-    /// Asked last: all others that may have it.
+    /// Asked after that: all others that are in service.
     pub(super) rest: Vec<SocketAddr>,
+    /// Asked only when the others do not settle it: members out of service, which can be back before this node hears of
+    /// it, and of which one may be the only holder that is up.
+    pub(super) last: Vec<SocketAddr>,
     /// The member whose word counts: a file that it never changed hands with is with it, or deleted.
     pub(super) source: Option<SocketAddr>,
     /// Whether this node made the file.
@@ -66,18 +69,17 @@ impl Plan {
         };
         let goes_first = |peer: &Peer| peer.status != StorageStatus::OFFLINE && !is_silent(address(peer));
         let first: Vec<SocketAddr> = maker.iter().filter(|peer| goes_first(peer)).map(address).collect();
-        peers.retain(|peer| {
-            // One that is out of service can be back before this node hears of it; only of its own files it may be the
-            // one holder.
-            !first.contains(&address(peer)) && (peer.status != StorageStatus::OFFLINE || made_it(peer))
-        });
+        peers.retain(|peer| !first.contains(&address(peer)));
         peers.sort_by_key(|peer| (is_silent(address(peer)), peer.status != StorageStatus::ACTIVE));
-        let rest: Vec<SocketAddr> = peers.iter().map(address).collect();
+        let may_be_away = |peer: &&Peer| peer.status == StorageStatus::OFFLINE && !made_it(peer);
+        let last: Vec<SocketAddr> = peers.iter().filter(may_be_away).map(address).collect();
+        let rest: Vec<SocketAddr> = peers.iter().filter(|peer| !may_be_away(peer)).map(address).collect();
         let is_source_known = is_own || maker.is_some();
         Self {
             ask_tracker: !is_source_known || rest.len() > 1,
             first,
             rest,
+            last,
             // Slaves are named after their master, whoever took them.
             source: maker.filter(|_| is_told_by_name(id)).as_ref().map(address),
             is_own: is_own && is_told_by_name(id),
@@ -162,8 +164,9 @@ mod tests {
         assert_eq!(
             other.rest,
             at(&["10.0.0.3"]),
-            "a file of another source is not looked for with one that is away"
+            "a file of another source is looked for with one that is away only at the end"
         );
+        assert_eq!(other.last, at(&["10.0.0.4"]));
         assert!(!other.ask_tracker);
     }
 
