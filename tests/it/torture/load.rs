@@ -300,6 +300,11 @@ impl Loader {
         }
         let outcome = self.send(&home, &request, &bytes).await.map(|FileCreated(id)| id);
         self.created("upload slave", outcome, &home, false, content);
+        // Slaves may be made anew under their old name, so a delete counts only where the file was made.
+        if let Some(slave) = self.own.last() {
+            let mut state = slave.state();
+            state.ties = state.ties.max(Ties::Home);
+        }
     }
 
     async fn link(&mut self) {
