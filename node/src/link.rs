@@ -204,8 +204,13 @@ pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: Cancellat
                 link.trackers.set_leader(None);
             }
             let text = explain(&error);
-            if said.is_news(&text) {
-                warn!(tracker = %name, error = %text, "no link to the tracker, trying again");
+            match error {
+                // It passes as soon as the leading tracker has decided.
+                LinkError::SourceRefused => info!(tracker = %name, "{text}"),
+                _ if said.is_news(&text) => {
+                    warn!(tracker = %name, error = %text, "no link to the tracker, trying again");
+                }
+                _ => {}
             }
             link.view.set_standing(&name, Standing::Waiting(format!("tracker {name}: {text}")));
         }

@@ -112,7 +112,12 @@ impl Trackers {
                     return Ok(answer);
                 }
                 Err(error) if error.status().is_some() => refusal = refusal.or(Some(error)),
-                Err(error) => failure = error,
+                Err(error) => {
+                    // The next question does not wait for it again; a leader that is back says so.
+                    let mut turn = self.turn();
+                    turn.leader = turn.leader.filter(|leader| *leader != index);
+                    failure = error;
+                }
             }
         }
         Err(refusal.unwrap_or(failure))
@@ -234,6 +239,7 @@ mod tests {
         assert_eq!(ask().await.unwrap(), "second");
         trackers.set_leader(Some(0));
         assert_eq!(ask().await.unwrap(), "second", "the one that answered last comes after the dead leader");
+        assert_eq!(trackers.leader(), None, "it is not waited for twice");
         assert_eq!(trackers.find("127.0.0.1:2".parse().unwrap()), None);
     }
 

@@ -79,7 +79,6 @@ impl View {
     }
 
     /// Where a member is reached by HTTP, if it is one of fdfs and said so.
-    #[allow(dead_code)] // reads of files that are elsewhere ask for it
     pub(crate) fn http_url(&self, id: &StorageId) -> Option<String> {
         self.read(|known| known.http_urls.get(id).cloned())
     }

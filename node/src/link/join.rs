@@ -89,7 +89,6 @@ impl Session<'_> {
     async fn adopt_source(&mut self) -> Result<(), LinkError> {
         let SyncSourceAnswer(told) = self.ask(&SyncDestQuery).await?;
         if let Some(source) = told.filter(|told| told.source.is_some()) {
-            self.link.own.filling();
             self.told_source = Some(source);
             remember(self.link, Some(source)).await?;
         }
@@ -127,11 +126,10 @@ impl Session<'_> {
             Err(error) if error.is_not_found() => return Err(LinkError::NobodyFeeds),
             asked => asked?,
         };
+        remember(link, source).await?;
         if source.is_some() {
-            link.own.filling();
             self.note_status(StorageStatus::WAIT_SYNC);
         }
-        remember(link, source).await?;
         if let Some(from) = source.and_then(|told| told.source) {
             info!(source = %from, tracker = %self.tracker, "old files will come from this member");
         }
@@ -302,6 +300,7 @@ impl Link {
 
 /// Keeps what was arranged.
 async fn remember(link: &Link, source: Option<SyncSource>) -> Result<(), LinkError> {
+    link.own.set_filling(source.is_some_and(|source| source.source.is_some()));
     change_flag(link, move |flag| {
         flag.sync_old_done = true;
         forget(flag);

@@ -111,12 +111,14 @@ impl Own {
         (!agree).then_some(listed)
     }
 
-    /// A tracker gave this node a source.
-    pub(super) fn filling(&self) {
+    /// It was arranged that a source fills this node, or that none has to.
+    pub(super) fn set_filling(&self, is_filling: bool) {
         let mut known = self.known();
-        known.is_filling = true;
-        known.listed = None;
+        known.is_filling = is_filling;
         known.refuse_source.clear();
+        if is_filling {
+            known.listed = None;
+        }
     }
 
     /// Whether a source was given and has not finished.
@@ -171,7 +173,7 @@ mod tests {
         check(S::ACTIVE, S::DELETED, Next::Stay);
         let own = Own::default();
         own.listed(0, S::ACTIVE);
-        own.filling();
+        own.set_filling(true);
         assert_eq!(own.listed(0, S::WAIT_SYNC), Next::Stay, "it began again itself");
         assert!(own.is_filling());
         own.listed(0, S::ACTIVE);
@@ -206,7 +208,7 @@ mod tests {
         own.told(1, S::ONLINE);
         assert!(!own.refuses_source(0));
         assert!(own.refuses_source(1));
-        own.filling();
+        own.set_filling(true);
         assert!(!own.refuses_source(0));
         own.lost(1);
         assert!(own.refuses_source(0));

@@ -143,6 +143,10 @@ impl<'a> Session<'a> {
         self.status = Some(status);
         self.link.own.told(self.index, status);
         let standing = match status {
+            // What a follower says or is assumed to say does not count against the leader's list.
+            StorageStatus::ACTIVE if self.link.own.waits() => {
+                Standing::Waiting(self.why_waiting(StorageStatus::WAIT_SYNC))
+            }
             StorageStatus::ACTIVE => Standing::Active,
             StorageStatus::DELETED => Standing::Waiting(
                 "the trackers have this node as DELETED: stop it, or start it again to let it join as a new member"
