@@ -31,7 +31,7 @@ use tracing::{error, info, warn};
 use crate::store::{RecoveryFlag, Store, StoreError};
 use crate::view::{Standing, View};
 use cluster::{Cluster, Others};
-use list::{List, NewList};
+use list::{List, NewList, Of};
 use restore::{BATCH, Tally, Work};
 use source::Sources;
 
@@ -180,25 +180,65 @@ impl Recovery {
             }
             self.cluster.report(own, StorageStatus::RECOVERY).await?;
         }
-        let files = match flag.files.filter(|files| list::are_there(data, *files)) {
-            Some(files) => files,
+        let source = match flag.files.filter(|files| list::are_there(data, *files)) {
+            // Whose list it is was not kept.
+            Some(_) => None,
             None => {
                 flag.files = None;
                 self.save(data, flag).await?;
                 let Some(source) = self.fetch_list(index, data, &members, stop).await? else {
                     return Ok(Ended::Stopped);
                 };
-                members.sort_by_key(|member| *member != source);
                 flag.files = Some(1);
                 self.save(data, flag).await?;
-                1
+                Some(source)
             }
         };
-        if self.restore(index, data, files, members, stop).await? == Ended::Stopped {
+        members.sort_by_key(|member| Some(*member) != source);
+        if self.restore(index, data, flag, &members, stop).await? == Ended::Stopped {
             return Ok(Ended::Stopped);
+        }
+        for member in members.iter().filter(|member| Some(**member) != source) {
+            if self.complete(index, data, flag, *member, &members, stop).await? == Ended::Stopped {
+                return Ok(Ended::Stopped);
+            }
         }
         self.end(index, data, own.map(|own| (own, flag.saved_status))).await?;
         Ok(Ended::Done)
+    }
+
+    /// Gets what another member has besides. Members send a file to each of the others once: the one that gave the first
+    /// list may lag behind one that had sent a file here already, and will not send it again.
+    async fn complete(
+        &self,
+        index: StorePathIndex,
+        data: &Path,
+        mut flag: RecoveryFlag,
+        member: SocketAddr,
+        members: &[SocketAddr],
+        stop: &CancellationToken,
+    ) -> Result<Ended, RecoveryError> {
+        flag.files = None;
+        self.save(data, flag).await?;
+        self.tell(index, &format!("getting the list of the files that {member} has besides"));
+        let fetched = tokio::select! {
+            fetched = self.fetch_list_from(index, data, member, Of::MissingFiles) => fetched,
+            () = stop.cancelled() => return Ok(Ended::Stopped),
+        };
+        match fetched {
+            Ok((0, _)) => Ok(Ended::Done),
+            Ok((records, _)) => {
+                info!(store_path = %index, source = %member, records, "another member has more files of the store path");
+                flag.files = Some(1);
+                self.save(data, flag).await?;
+                self.restore(index, data, flag, members, stop).await
+            }
+            Err(error) => {
+                // What it has besides can be read from it; the store path is as whole as one member has it.
+                warn!(store_path = %index, source = %member, error = %Chain(&error), "no list of what this member has besides");
+                Ok(Ended::Done)
+            }
+        }
     }
 
     async fn save(&self, data: &Path, flag: RecoveryFlag) -> Result<(), RecoveryError> {
@@ -218,7 +258,7 @@ impl Recovery {
         for member in members {
             self.tell(index, &format!("getting the list of its files from {member}"));
             let fetched = tokio::select! {
-                fetched = self.fetch_list_from(index, data, *member) => fetched,
+                fetched = self.fetch_list_from(index, data, *member, Of::AllFiles) => fetched,
                 () = stop.cancelled() => return Ok(None),
             };
             match fetched {
@@ -240,11 +280,12 @@ impl Recovery {
         index: StorePathIndex,
         data: &Path,
         member: SocketAddr,
+        of: Of,
     ) -> Result<(u64, u64), RecoveryError> {
         let request = FetchPathBinlog { group: self.store.group(), path: index };
         let connection = source::ask_records(&self.limits, member, request).await?;
         let create = data.to_owned();
-        let new = blocking(move || NewList::create(&create)).await?;
+        let new = blocking(move || NewList::create(&create, of)).await?;
         let state = Arc::new(Mutex::new((PathBinlogBody::default(), new)));
         let take = |piece: bytes::Bytes| {
             let state = Arc::clone(&state);
@@ -272,13 +313,13 @@ impl Recovery {
         &self,
         index: StorePathIndex,
         data: &Path,
-        files: u32,
-        members: Vec<SocketAddr>,
+        flag: RecoveryFlag,
+        members: &[SocketAddr],
         stop: &CancellationToken,
     ) -> Result<Ended, RecoveryError> {
         let mut lists = Vec::new();
         let tally = Tally::default();
-        for number in 0..files {
+        for number in 0..flag.files.unwrap_or(0) {
             let path = data.to_owned();
             let (list, done, all) = blocking(move || List::open(&path, number)).await?;
             tally.done.fetch_add(done, Ordering::Relaxed);
@@ -289,7 +330,7 @@ impl Recovery {
             recovery: self,
             index,
             data: data.to_owned(),
-            members: Mutex::new(members),
+            members: Mutex::new(members.to_vec()),
             tally,
             said_unreachable: AtomicBool::new(false),
         };

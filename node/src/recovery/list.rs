@@ -65,6 +65,13 @@ pub(super) fn failed_path(data: &Path) -> PathBuf {
     data.join(FAILED)
 }
 
+/// What a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    AllFiles,
+    MissingFiles,
+}
+
 /// A list being written: what a member sends, but only one record a trunk file.
 pub(super) struct NewList {
     path: PathBuf,
@@ -72,6 +79,8 @@ pub(super) struct NewList {
     file: io::BufWriter<File>,
     /// A line whose end has not come.
     torn: Vec<u8>,
+    /// Where to look for what is here already, if that is to be left out.
+    known: Option<PathBuf>,
     containers: HashSet<LogicName>,
     records: u64,
     /// Lines that are no records.
@@ -79,8 +88,9 @@ pub(super) struct NewList {
 }
 
 impl NewList {
-    /// Begins the first list, beside what may be left of it. Blocking.
-    pub(super) fn create(data: &Path) -> Result<Self, StoreError> {
+    /// Begins the first list, beside what may be left of it; with all files, or only with those that are not here.
+    /// Blocking.
+    pub(super) fn create(data: &Path, of: Of) -> Result<Self, StoreError> {
         remove(data)?;
         let path = list_path(data, 0);
         let file = File::create(temporary(&path)).map_err(failed("create", &path))?;
@@ -89,6 +99,7 @@ impl NewList {
             mark: mark_path(data, 0),
             file: io::BufWriter::new(file),
             torn: Vec::new(),
+            known: (of == Of::MissingFiles).then(|| data.to_owned()),
             containers: HashSet::new(),
             records: 0,
             skipped: 0,
@@ -114,7 +125,15 @@ impl NewList {
             self.skipped += 1;
             return Ok(());
         };
-        if container(&entry.name).is_some_and(|container| !self.containers.insert(container)) {
+        let container = container(&entry.name);
+        let is_here = |data: &PathBuf| {
+            let name = container.as_ref().unwrap_or(&entry.name);
+            data.join(name.true_name()).symlink_metadata().is_ok()
+        };
+        if self.known.as_ref().is_some_and(is_here) {
+            return Ok(());
+        }
+        if container.is_some_and(|container| !self.containers.insert(container)) {
             return Ok(());
         }
         self.records += 1;
@@ -245,7 +264,7 @@ mod tests {
     fn a_list_is_worked_off_from_its_mark() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
-        let mut list = NewList::create(data).unwrap();
+        let mut list = NewList::create(data, Of::AllFiles).unwrap();
         let text = format!("1 C {A}\n2 l \n3 c {B}\n4 L {B} {A}\n");
         text.as_bytes().chunks(7).for_each(|piece| list.take(piece).unwrap());
         assert!(!are_there(data, 1), "half a list is none");
@@ -270,6 +289,19 @@ mod tests {
     }
 
     #[test]
+    fn a_second_member_s_list_holds_only_what_the_first_had_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path();
+        let mut list = NewList::create(data, Of::MissingFiles).unwrap();
+        fs::create_dir_all(data.join("00/00")).unwrap();
+        fs::write(data.join(A.strip_prefix("M00/").unwrap()), "").unwrap();
+        list.take(format!("1 C {A}\n3 c {B}\n").as_bytes()).unwrap();
+        assert_eq!(list.finish().unwrap(), (1, 0));
+        let (mut list, ..) = List::open(data, 0).unwrap();
+        assert_eq!(names(&list.next(9).unwrap().unwrap()), [B]);
+    }
+
+    #[test]
     fn a_mark_inside_a_line_does_that_line_again() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
@@ -283,7 +315,7 @@ mod tests {
     #[test]
     fn a_trunk_file_comes_once() {
         let directory = tempfile::tempdir().unwrap();
-        let mut list = NewList::create(directory.path()).unwrap();
+        let mut list = NewList::create(directory.path(), Of::AllFiles).unwrap();
         let members = [
             "M00/00/00/Ck0AKWsDZU-IejbtAAAAC_u0YdsAAAAAQAAAQAAAAEA083.txt",
             "M00/00/00/Ck0AKWsDZU-IfpJDAAAADE95MY4AAAAAQAAAgAAAAEA4666191",

@@ -51,7 +51,7 @@ pub(super) struct Tally {
     pub(super) bytes: AtomicU64,
     /// Files that were here.
     pub(super) there: AtomicU64,
-    /// Files that no member has any more.
+    /// Files that no member has any more, or that were deleted here.
     pub(super) gone: AtomicU64,
     /// Files that are back with content that does not fit their names.
     pub(super) odd: AtomicU64,
@@ -126,6 +126,10 @@ impl Work<'_> {
 
     async fn restore(&self, sources: &mut Sources, entry: &Entry) -> Result<Outcome, RecoveryError> {
         let store = &self.recovery.store;
+        if store.was_deleted(&entry.name) {
+            // The member that told of it has not heard of the delete yet.
+            return Ok(Outcome::Gone);
+        }
         match (&entry.op, container(&entry.name)) {
             (_, Some(container)) => self.download(sources, container, entry.time).await,
             (Op::Link(target), None) => match store.recover_link(&entry.name, target).await {
