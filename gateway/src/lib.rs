@@ -22,5 +22,5 @@ mod write_access;
 
 pub use content_type::MimeTable;
 pub use elsewhere::ResponseMode;
-pub use router::router;
+pub use router::{method_not_allowed, router};
 pub use settings::{BadSettings, Settings, Writers};

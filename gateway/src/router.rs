@@ -80,7 +80,8 @@ async fn delete_file<F: Files>(
     }
 }
 
-async fn method_not_allowed() -> Problem {
+/// What every path answers to a method that it does not have.
+pub async fn method_not_allowed() -> Problem {
     let detail = "this path has other methods; see the Allow header and openapi.yaml";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::http::NodeFiles;
+use crate::http::{self, NodeFiles};
 use crate::link::{self, Link, NoGroup};
 use crate::native::{self, Native};
 use crate::peers::Peers;
@@ -193,7 +193,8 @@ impl App {
             remote: self.native.remote.clone(),
         });
         for server in self.http {
-            let router = gateway::router(Arc::clone(&files), self.settings.clone());
+            let router = gateway::router(Arc::clone(&files), self.settings.clone())
+                .merge(http::replication::routes(self.replication.clone()));
             tasks.spawn(server.serve(router, stop.clone()));
         }
         let link = Arc::new(self.link);

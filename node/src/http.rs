@@ -1,4 +1,6 @@
-//! The store as the gateway sees it.
+//! The store as the gateway sees it, and what a node's HTTP port has besides.
+
+pub(crate) mod replication;
 
 use std::io;
 

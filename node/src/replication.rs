@@ -14,16 +14,17 @@ mod report;
 mod sender;
 mod step;
 mod window;
+mod work;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::StorageId;
 use protocol::client::ClientLimits;
 use protocol::cluster::{SenderReport, StorageStatus};
 use protocol::config::StorageConf;
+use protocol::{GroupName, StorageId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,7 @@ use crate::store::{BinlogPosition, Store};
 use crate::trackers::Trackers;
 use crate::view::View;
 
+pub(crate) use dead_letters::Letter;
 pub(crate) use report::Progress;
 
 use report::Lag;
@@ -140,6 +142,20 @@ impl Replication {
             self.running().iter().map(|(peer, progress)| (*peer, Arc::clone(progress))).collect();
         senders.sort_by_key(|(peer, _)| *peer);
         senders.into_iter().map(|(_, progress)| progress).collect()
+    }
+
+    /// Who this node is, once a tracker said so.
+    pub(crate) fn own(&self) -> Option<StorageId> {
+        self.shared.peers.own()
+    }
+
+    pub(crate) fn group(&self) -> GroupName {
+        self.shared.store.group()
+    }
+
+    /// End of the binlog.
+    pub(crate) fn binlog_end(&self) -> BinlogPosition {
+        *self.shared.binlog.borrow()
     }
 
     /// What trackers are told, by peer; renewed whenever it changes.

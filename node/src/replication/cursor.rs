@@ -80,6 +80,8 @@ pub(crate) struct Cursor {
     /// Number of the first slot.
     first: Number,
     mark: BinlogPosition,
+    /// Lines that the mark has passed.
+    passed: u64,
     /// Records of each file that are not dealt with, in order.
     queues: HashMap<LogicName, VecDeque<Number>>,
     ready: BTreeSet<Number>,
@@ -97,6 +99,7 @@ impl Cursor {
             slots: VecDeque::new(),
             first: 0,
             mark,
+            passed: 0,
             queues: HashMap::new(),
             ready: BTreeSet::new(),
             pausing: BTreeSet::new(),
@@ -108,6 +111,17 @@ impl Cursor {
     /// Everything before this position is dealt with.
     pub(crate) fn mark(&self) -> BinlogPosition {
         self.mark
+    }
+
+    /// Lines that the mark has passed since the start.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    fn pass(&mut self, end: BinlogPosition) {
+        // Records that were set aside before lie elsewhere.
+        self.passed += u64::from(end > self.mark);
+        self.mark = end;
     }
 
     /// Whether more records may be pushed.
@@ -136,7 +150,7 @@ impl Cursor {
         let number = self.first + self.slots.len() as u64;
         let Some(entry) = entry else {
             if self.slots.is_empty() {
-                self.mark = end;
+                self.pass(end);
             } else {
                 self.slots.push_back(Slot { end, entry: None, state: State::Done, tries: 0 });
             }
@@ -225,7 +239,8 @@ impl Cursor {
             }
         }
         while let Some(slot) = self.slots.front().filter(|slot| slot.state == State::Done) {
-            self.mark = slot.end;
+            let end = slot.end;
+            self.pass(end);
             self.slots.pop_front();
             self.first += 1;
         }

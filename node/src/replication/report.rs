@@ -33,6 +33,8 @@ struct Known {
     recent: u64,
     pace: u64,
     dead: Vec<Letter>,
+    /// Why the peer cannot be sent to.
+    trouble: Option<String>,
 }
 
 impl Progress {
@@ -57,6 +59,10 @@ impl Progress {
 
     pub(super) fn set_mark(&self, mark: BinlogPosition) {
         self.known().mark = mark;
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<&str>) {
+        self.known().trouble = trouble.map(str::to_owned);
     }
 
     pub(super) fn set_dead_letters(&self, letters: Vec<Letter>) {
@@ -84,6 +90,21 @@ impl Progress {
             drop(known);
             self.tell();
         }
+    }
+
+    /// Why the peer cannot be sent to, if it cannot.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.known().trouble.clone()
+    }
+
+    /// Everything before this position has arrived.
+    pub(crate) fn mark(&self) -> BinlogPosition {
+        self.known().mark
+    }
+
+    /// Records that the peer refused for good.
+    pub(crate) fn dead_letters(&self) -> Vec<Letter> {
+        self.known().dead.clone()
     }
 
     /// For trackers and REST.

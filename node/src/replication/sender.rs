@@ -1,35 +1,35 @@
 //! One sender: everything that one peer gets from this node, from the first contact to the peer's end.
 
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::cluster::{SenderState, StorageStatus};
 use protocol::{LogicName, Status, StorageId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Shared;
-use super::cursor::{Cursor, Fate, Fault, Turn};
+use super::cursor::{Fate, Fault, Turn};
 use super::dead_letters::{DeadLetters, Letter};
-use super::fill::{self, Filling};
+use super::fill;
 use super::lane::{Event, Lane, Road};
 use super::mark::{self, Mark};
 use super::message::Kind;
 use super::report::Progress;
 use super::step::{self, Form, Known, Step};
+use super::work::Work;
 use crate::peers::{Peer, is_tombstone};
-use crate::store::{BinlogPosition, BinlogReader, Entry};
+use crate::store::{BinlogPosition, Entry};
 
-/// Lines that are read from the binlog at once.
-const READ_AT_ONCE: usize = 512;
 /// How often the mark is written while it moves.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is found out what a peer lacks that is not in service.
+const LAG_INTERVAL: Duration = Duration::from_secs(5);
 /// How often dead letters are tried again.
 const DEAD_LETTER_INTERVAL: Duration = Duration::from_secs(600);
 /// First pause after a lost connection; it doubles up to the longest.
@@ -59,30 +59,16 @@ pub(super) struct Sender {
     pub(super) stop: CancellationToken,
 }
 
-/// What survives lost connections.
-struct Work {
-    mark_path: PathBuf,
-    mark: Mark,
-    saved: Mark,
-    cursor: Cursor,
-    reader: Option<BinlogReader>,
-    filling: Filling,
-    dead: DeadLetters,
-    dead_due: Instant,
-    /// Files whose copy at the peer may be older than the records that were sent.
-    in_doubt: HashSet<LogicName>,
-    had_last: bool,
-    started: Instant,
-}
-
 impl Sender {
     /// Serves the peer until it is gone from the group or the node stops.
     pub(super) async fn run(self) {
         let mut pause = FIRST_PAUSE;
         let mut said = String::new();
         let mut work: Option<Work> = None;
+        let mut preview = self.preview().await;
         loop {
-            let Some(peer) = self.await_service(work.as_ref()).await else { break };
+            let Some(peer) = self.await_service(work.as_mut().or(preview.as_mut())).await else { break };
+            preview = None;
             let mut one = match work.take() {
                 // A peer that waits to be filled has begun anew, perhaps.
                 Some(one) if peer.status != StorageStatus::WAIT_SYNC => one,
@@ -106,7 +92,7 @@ impl Sender {
             }
             let began = Instant::now();
             let end = self.serve(&peer, &mut one).await;
-            one.save_mark(&self.peer).await;
+            one.save_mark().await;
             match end {
                 End::Stopped => break,
                 End::PeerChanged | End::Filled => {}
@@ -116,6 +102,7 @@ impl Sender {
                         pause = FIRST_PAUSE;
                         said.clear();
                     }
+                    self.show_lag(&mut one).await;
                     self.progress.set_state(SenderState::CONNECTING);
                     if self.pause(&mut pause).await.is_break() {
                         break;
@@ -129,6 +116,7 @@ impl Sender {
     }
 
     fn say(&self, said: &mut String, reason: &str) {
+        self.progress.set_trouble(Some(reason));
         if said != reason {
             warn!(peer = %self.peer, reason, "replication to the peer is interrupted, trying again");
             reason.clone_into(said);
@@ -145,7 +133,7 @@ impl Sender {
     }
 
     /// Waits until the peer may be sent to; `None` when it is gone for good or the node stops.
-    async fn await_service(&self, work: Option<&Work>) -> Option<Peer> {
+    async fn await_service(&self, mut work: Option<&mut Work>) -> Option<Peer> {
         let mut watch = self.shared.peers.watch();
         loop {
             watch.mark_unchanged();
@@ -159,13 +147,13 @@ impl Sender {
                 }
                 _ => {}
             }
-            if let Some(work) = work {
-                self.progress.set_lag(work.lag(&self.shared), false);
+            if let Some(work) = &mut work {
+                self.show_lag(work).await;
             }
             self.progress.set_state(SenderState::WAITING);
             tokio::select! {
                 _ = watch.changed() => {}
-                () = sleep(Duration::from_secs(30)) => {}
+                () = sleep(LAG_INTERVAL) => {}
                 () = self.stop.cancelled() => return None,
             }
         }
@@ -192,24 +180,33 @@ impl Sender {
         let stem = self.shared.stem(&self.peer);
         let path = mark::path_of(&stem);
         let mark = fill::begin(&self.shared, peer, &path).await?;
-        let dead_path = mark::dead_letters_of(&stem);
-        let dead =
-            blocking(move || DeadLetters::load(&dead_path)).await.map_err(|error| error.to_string())?;
+        self.work(&stem, mark).await.map_err(|error| error.to_string())
+    }
+
+    async fn work(&self, stem: &Path, mark: Mark) -> io::Result<Work> {
+        let path = mark::dead_letters_of(stem);
+        let dead = blocking(move || DeadLetters::load(&path)).await?;
         self.progress.set_dead_letters(dead.letters().to_vec());
         self.progress.set_mark(mark.position);
-        Ok(Work {
-            mark_path: path,
-            saved: mark,
-            mark,
-            cursor: Cursor::new(mark.position),
-            reader: None,
-            filling: Filling::of(&mark, *self.shared.binlog.borrow()),
-            dead,
-            dead_due: Instant::now(),
-            in_doubt: HashSet::new(),
-            had_last: mark.sent > 0 || mark.need_sync_old,
-            started: Instant::now(),
-        })
+        let end = *self.shared.binlog.borrow();
+        Ok(Work::new(self.peer, mark::path_of(stem), mark, dead, end))
+    }
+
+    /// What a peer that is not in service lacks, by the mark that it has.
+    async fn preview(&self) -> Option<Work> {
+        let stem = self.shared.stem(&self.peer);
+        let path = mark::path_of(&stem);
+        let mark = blocking(move || Mark::load(&path)).await.ok()??;
+        self.work(&stem, mark).await.ok()
+    }
+
+    /// Finds out how much the peer lacks, while nothing is sent.
+    async fn show_lag(&self, work: &mut Work) {
+        let end = *self.shared.binlog.borrow();
+        if let Err(error) = work.read(&self.shared.store, end).await {
+            warn!(peer = %self.peer, %error, "the binlog cannot be read");
+        }
+        self.progress.set_lag(work.lag(&self.shared), false);
     }
 
     /// Sends until something changes. What was under way is lost, and goes again at the next call.
@@ -237,6 +234,7 @@ impl Sender {
         };
         info!(peer = %self.peer, address = %road.address, is_fdfs = kind == Kind::Fdfs, position = ?work.cursor.mark(),
             "replicating to the peer");
+        self.progress.set_trouble(None);
         match fill::announce(&self.shared, peer, &work.mark).await {
             Ok(true) => return End::Filled,
             Ok(false) => {}
@@ -269,35 +267,6 @@ impl Sender {
     }
 }
 
-impl Work {
-    async fn save_mark(&mut self, peer: &StorageId) {
-        self.mark.position = self.cursor.mark();
-        if self.mark == self.saved {
-            return;
-        }
-        let (mark, path) = (self.mark, self.mark_path.clone());
-        match blocking(move || mark.save(&path)).await {
-            Ok(()) => self.saved = mark,
-            Err(error) => {
-                error!(%peer, %error, "the mark cannot be written; after a crash more is sent again")
-            }
-        }
-    }
-
-    fn clock(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn read_to(&self) -> BinlogPosition {
-        self.reader.as_ref().map_or(self.cursor.mark(), BinlogReader::position)
-    }
-
-    fn lag(&self, shared: &Shared) -> super::report::Lag {
-        let end = *shared.binlog.borrow();
-        shared.lag(self.cursor.mark(), self.read_to(), end, self.cursor.outstanding(), self.cursor.oldest())
-    }
-}
-
 /// One connection's life.
 struct Run<'a> {
     sender: &'a Sender,
@@ -318,7 +287,8 @@ impl Run<'_> {
                 return end;
             }
             binlog.mark_unchanged();
-            if let Err(error) = self.read(&binlog).await {
+            let end = *binlog.borrow();
+            if let Err(error) = self.work.read(&self.sender.shared.store, end).await {
                 return End::Failed(format!("the binlog cannot be read: {error}"));
             }
             if let Err(error) = self.dispatch().await {
@@ -362,7 +332,7 @@ impl Run<'_> {
     }
 
     async fn every_second(&mut self) {
-        self.work.save_mark(&self.sender.peer).await;
+        self.work.save_mark().await;
         let lag = self.work.lag(&self.sender.shared);
         self.sender.progress.set_mark(self.work.cursor.mark());
         self.sender.progress.set_lag(lag, self.work.filling.is_under_way());
@@ -375,45 +345,6 @@ impl Run<'_> {
         if !self.sender.shared.window.is_open() {
             self.end = Some(End::PeerChanged);
         }
-    }
-
-    /// Reads more of the binlog, as far as there is room.
-    async fn read(&mut self, binlog: &watch::Receiver<BinlogPosition>) -> io::Result<()> {
-        let end = *binlog.borrow();
-        while self.work.cursor.has_room() && self.work.read_to() < end {
-            let reader = self.work.reader.take();
-            let (store, from) = (self.sender.shared.store.clone(), self.work.cursor.mark());
-            let (reader, items) = blocking(move || {
-                let mut reader = match reader {
-                    Some(reader) => reader,
-                    None => store.binlog_reader(from)?,
-                };
-                let mut items = Vec::new();
-                while items.len() < READ_AT_ONCE
-                    && let Some(item) = reader.next(end)?
-                {
-                    items.push(item);
-                }
-                Ok((reader, items))
-            })
-            .await?;
-            self.work.reader = Some(reader);
-            if items.is_empty() {
-                return Ok(());
-            }
-            for item in items {
-                self.work.mark.scanned += 1;
-                let entry = match item.entry {
-                    Ok(entry) => Some(entry).filter(|entry| self.work.filling.wants(entry, item.end)),
-                    Err(line) => {
-                        warn!(position = ?item.end, line, "a line of the binlog is no record, passing over it");
-                        None
-                    }
-                };
-                self.work.cursor.push(item.end, entry);
-            }
-        }
-        Ok(())
     }
 
     /// Gives records to lanes while both are there.
@@ -576,7 +507,7 @@ impl Run<'_> {
         }
         self.work.mark.sync_old_done = true;
         self.work.filling.finish();
-        self.work.save_mark(&self.sender.peer).await;
+        self.work.save_mark().await;
         info!(peer = %self.sender.peer, records = self.work.mark.sent, "the new member has all old files");
         match fill::report_filled(&self.sender.shared, &self.sender.peer).await {
             Ok(()) => Some(End::Filled),

@@ -5,4 +5,5 @@ mod letters;
 mod marks;
 mod members;
 mod order;
+mod overview;
 mod rows;

@@ -43,6 +43,10 @@ async fn a_refused_record_is_passed_retried_set_aside_and_delivered_when_the_mem
     wait(|| sending.mark(taker.ip).contains(&first), || sending.mark(taker.ip)).await;
     assert_eq!(letters().lines().count(), 1);
 
+    let answer = sending.node.http("GET /v1/replication HTTP/1.0\r\n\r\n").await;
+    let line = format!("\"status\":22,\"record\":\"{}\"", lines[0]);
+    assert!(answer.contains(&line), "{answer}");
+
     sending.node.stop().await;
     taker.script(|_| Do::Apply);
     sending.node.start_again().await;

@@ -65,6 +65,16 @@ async fn a_mark_is_that_of_fastdfs_and_operators_may_move_it() {
     assert!(!names.is_empty() && names.iter().all(|name| ids[3..].iter().any(|id| id.name.as_str() == name)));
     assert_eq!(sending.mark(taker.ip), mark(end, 5, 5));
 
+    // Nothing of what comes is behind the mark.
+    sending.node.stop().await;
+    fs::write(sending.mark_path(taker.ip), mark(10 * end, 5, 5)).unwrap();
+    sending.node.start_again().await;
+    let id = sending.node.upload(b"new", "txt").await;
+    wait_file(&taker, &id.name, b"new").await;
+    sending.wait_in_step(taker.ip).await;
+    let end = sending.node.binlog().len();
+    assert_eq!(sending.mark(taker.ip), mark(end, 6, 6));
+
     sending.node.stop().await;
     taker.forget();
     fs::write(sending.mark_path(taker.ip), "binlog_index=0\nbinlog_off").unwrap();
@@ -73,7 +83,7 @@ async fn a_mark_is_that_of_fastdfs_and_operators_may_move_it() {
     for id in &ids {
         assert!(!taker.talk(&id.name).is_empty(), "{id} is sent again");
     }
-    assert_eq!(sending.mark(taker.ip), mark(end, 5, 5));
+    assert_eq!(sending.mark(taker.ip), mark(end, 6, 6));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,149 @@
+//! What a sender has read and not sent, and what it remembers; survives lost connections.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::{LogicName, StorageId};
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use super::Shared;
+use super::cursor::Cursor;
+use super::dead_letters::DeadLetters;
+use super::fill::Filling;
+use super::mark::Mark;
+use super::report::Lag;
+use super::sender::blocking;
+use crate::store::{BinlogPosition, BinlogReader, Store};
+
+/// Lines that are read from the binlog at once.
+const READ_AT_ONCE: usize = 512;
+
+/// One peer's records.
+pub(super) struct Work {
+    peer: StorageId,
+    mark_path: PathBuf,
+    pub(super) mark: Mark,
+    saved: Mark,
+    pub(super) cursor: Cursor,
+    /// Lines that the mark had passed at the start.
+    scanned_before: i64,
+    reader: Option<BinlogReader>,
+    /// Everything before is read.
+    read_to: BinlogPosition,
+    pub(super) filling: Filling,
+    pub(super) dead: DeadLetters,
+    /// When dead letters are tried again.
+    pub(super) dead_due: Instant,
+    /// Files whose copy at the peer may be older than the records that were sent.
+    pub(super) in_doubt: HashSet<LogicName>,
+    /// Whether the peer had the last created file already.
+    pub(super) had_last: bool,
+    /// When the clock of the cursor began.
+    pub(super) started: Instant,
+}
+
+impl Work {
+    /// All before the mark has arrived; the binlog ends at `end`.
+    pub(super) fn new(
+        peer: StorageId,
+        mark_path: PathBuf,
+        mut mark: Mark,
+        dead: DeadLetters,
+        end: BinlogPosition,
+    ) -> Self {
+        if mark.position > end {
+            warn!(%peer, mark = ?mark.position, ?end, "the mark is behind the end of the binlog, going on at the end");
+            mark.position = end;
+        }
+        Self {
+            peer,
+            mark_path,
+            saved: mark,
+            mark,
+            cursor: Cursor::new(mark.position),
+            scanned_before: mark.scanned,
+            reader: None,
+            read_to: mark.position,
+            filling: Filling::of(&mark, end),
+            dead,
+            dead_due: Instant::now(),
+            in_doubt: HashSet::new(),
+            had_last: mark.sent > 0 || mark.need_sync_old,
+            started: Instant::now(),
+        }
+    }
+
+    /// Writes the mark if it has moved.
+    pub(super) async fn save_mark(&mut self) {
+        self.mark.position = self.cursor.mark();
+        let passed = i64::try_from(self.cursor.passed()).unwrap_or(i64::MAX);
+        self.mark.scanned = self.scanned_before.saturating_add(passed);
+        if self.mark == self.saved {
+            return;
+        }
+        let (mark, path) = (self.mark, self.mark_path.clone());
+        match blocking(move || mark.save(&path)).await {
+            Ok(()) => self.saved = mark,
+            Err(error) => {
+                error!(peer = %self.peer, %error, "the mark cannot be written; after a crash more is sent again");
+            }
+        }
+    }
+
+    /// Time as the cursor has it.
+    pub(super) fn clock(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Everything before is read.
+    pub(super) fn read_to(&self) -> BinlogPosition {
+        self.read_to
+    }
+
+    /// How far the peer is behind.
+    pub(super) fn lag(&self, shared: &Shared) -> Lag {
+        let end = *shared.binlog.borrow();
+        shared.lag(self.cursor.mark(), self.read_to(), end, self.cursor.outstanding(), self.cursor.oldest())
+    }
+
+    /// Reads more of the binlog, which ends at `end`, as far as there is room.
+    pub(super) async fn read(&mut self, store: &Store, end: BinlogPosition) -> io::Result<()> {
+        while self.cursor.has_room() && self.read_to < end {
+            let reader = self.reader.take();
+            let (store, from) = (store.clone(), self.read_to);
+            let (reader, items) = blocking(move || {
+                let mut reader = match reader {
+                    Some(reader) => reader,
+                    None => store.binlog_reader(from)?,
+                };
+                let mut items = Vec::new();
+                while items.len() < READ_AT_ONCE
+                    && let Some(item) = reader.next(end)?
+                {
+                    items.push(item);
+                }
+                Ok((reader, items))
+            })
+            .await?;
+            self.read_to = reader.position();
+            self.reader = Some(reader);
+            if items.is_empty() {
+                return Ok(());
+            }
+            for item in items {
+                let entry = match item.entry {
+                    Ok(entry) => Some(entry).filter(|entry| self.filling.wants(entry, item.end)),
+                    Err(line) => {
+                        warn!(peer = %self.peer, position = ?item.end, line, "a line of the binlog is no record, passing over it");
+                        None
+                    }
+                };
+                self.cursor.push(item.end, entry);
+            }
+        }
+        Ok(())
+    }
+}
