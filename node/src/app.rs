@@ -141,7 +141,7 @@ impl App {
             arranging: tokio::sync::Mutex::new(()),
             own: link::Own::default(),
         };
-        let recovery = Recovery::new(&store, &view, &conf, &link.limits);
+        let recovery = Recovery::new(&store, &view, &peers, &conf, &link.limits);
         let remote = Remote::new(remote::Setup {
             store: store.clone(),
             view: view.clone(),
@@ -200,13 +200,14 @@ impl App {
         let link = Arc::new(self.link);
         // A node whose disk was replaced joins when it has its files back; it serves what it has meanwhile.
         let (recovery, later, joining) = (self.recovery, tasks.clone(), stop.clone());
+        let replication = self.replication;
         tasks.spawn(async move {
             recovery.run(&joining).await;
+            later.spawn(replication.run(joining.clone()));
             for tracker in link.trackers.servers().cloned() {
                 later.spawn(link::run(Arc::clone(&link), tracker, joining.clone()));
             }
         });
-        tasks.spawn(self.replication.run(stop.clone()));
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
         tasks.close();
         tasks.wait().await;

@@ -28,6 +28,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::peers::Peers;
 use crate::store::{RecoveryFlag, Store, StoreError};
 use crate::view::{Standing, View};
 use cluster::{Cluster, Others};
@@ -82,6 +83,8 @@ enum Ended {
 pub(crate) struct Recovery {
     store: Store,
     view: View,
+    /// Told here, so that reads of files that are not back yet find the members.
+    peers: Peers,
     cluster: Cluster,
     limits: ClientLimits,
     threads: usize,
@@ -89,11 +92,18 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    pub(crate) fn new(store: &Store, view: &View, conf: &StorageConf, limits: &ClientLimits) -> Self {
+    pub(crate) fn new(
+        store: &Store,
+        view: &View,
+        peers: &Peers,
+        conf: &StorageConf,
+        limits: &ClientLimits,
+    ) -> Self {
         let pool = Pool::new(limits.clone());
         Self {
             store: store.clone(),
             view: view.clone(),
+            peers: peers.clone(),
             cluster: Cluster::new(&conf.tracker_servers, &pool, store.group(), conf.daemon.port()),
             limits: limits.clone(),
             threads: usize::try_from(conf.disk_threads.disk_recovery_threads).unwrap_or(1).max(1),
@@ -103,6 +113,14 @@ impl Recovery {
 
     fn own(&self) -> Option<StorageId> {
         self.own.get().copied()
+    }
+
+    /// Who can give the files of a store path now.
+    async fn others(&self, index: StorePathIndex) -> Result<Others, RecoveryError> {
+        let (others, members) = self.cluster.others(index, self.own()).await?;
+        // What this node knows better nobody is told: it has not joined.
+        self.peers.hear(&members);
+        Ok(others)
     }
 
     /// Recovers all store paths that need it; ends when they are whole or `stop` is cancelled.
@@ -159,8 +177,9 @@ impl Recovery {
         let own = self.cluster.own().await?;
         if let Some(id) = own.and_then(|brief| brief.id) {
             let _ = self.own.set(id);
+            self.peers.set_own(id);
         }
-        let mut members = match self.cluster.others(index, self.own()).await? {
+        let mut members = match self.others(index).await? {
             Others::Sources(members) => members,
             Others::Away => return Err(RecoveryError::Away),
             Others::Nobody(_) if own.is_none() && *doubts < DOUBTS => {

@@ -88,24 +88,23 @@ impl Cluster {
         if unknown { Ok(None) } else { Err(ClientError::NoTracker) }
     }
 
-    /// Who can give files of a store path.
+    /// Who can give files of a store path, and all members as the tracker has them.
     pub(super) async fn others(
         &self,
         path: StorePathIndex,
         own: Option<StorageId>,
-    ) -> Result<Others, RecoveryError> {
+    ) -> Result<(Others, Vec<Brief>), RecoveryError> {
         let (mut nobody, mut last) = (None, ClientError::NoTracker);
         for tracker in &self.trackers {
             match self.others_at(tracker, path, own).await {
                 // A tracker that has just started may not know all members yet: another one's word may be better.
-                Ok(Others::Nobody(reason)) => nobody = Some(reason),
-                Ok(Others::Away) => return Ok(Others::Away),
-                Ok(sources) => return Ok(sources),
+                Ok((Others::Nobody(reason), members)) => nobody = Some((reason, members)),
+                Ok(found) => return Ok(found),
                 Err(error) => last = error,
             }
         }
         match nobody {
-            Some(reason) => Ok(Others::Nobody(reason)),
+            Some((reason, members)) => Ok((Others::Nobody(reason), members)),
             None => Err(last.into()),
         }
     }
@@ -115,15 +114,17 @@ impl Cluster {
         tracker: &TrackerClient,
         path: StorePathIndex,
         own: Option<StorageId>,
-    ) -> Result<Others, ClientError> {
+    ) -> Result<(Others, Vec<Brief>), ClientError> {
         let Some(group) = tracker.group(self.group).await? else {
-            return Ok(Others::Nobody("the tracker does not know the group"));
+            return Ok((Others::Nobody("the tracker does not know the group"), Vec::new()));
         };
-        if i64::from(path.0) >= group.store_path_count {
-            return Ok(Others::Nobody("the group's other members do not have this store path yet"));
-        }
         let list: StorageList = tracker.call(&ListStorages { group: self.group, id: None }).await?;
-        Ok(choose(&list.storages, own))
+        let members = list.storages.iter().map(brief).collect();
+        if i64::from(path.0) >= group.store_path_count {
+            let reason = "the group's other members do not have this store path yet";
+            return Ok((Others::Nobody(reason), members));
+        }
+        Ok((choose(&list.storages, own), members))
     }
 
     /// Tells all trackers where this node stands; the number of those that took it.
@@ -139,6 +140,11 @@ impl Cluster {
         }
         if told == 0 { Err(last.into()) } else { Ok(told) }
     }
+}
+
+fn brief(member: &StorageRecord) -> Brief {
+    let port = u16::try_from(member.port).unwrap_or(0);
+    Brief { status: member.status, port, id: Some(member.id), ip: member.ip }
 }
 
 /// The members other than this one that serve reads.

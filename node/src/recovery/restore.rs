@@ -215,9 +215,7 @@ impl Work<'_> {
             warn!("no member that has the files can be reached; waiting");
         }
         tokio::time::sleep(PAUSE).await;
-        if let Ok(Others::Sources(found)) =
-            self.recovery.cluster.others(self.index, self.recovery.own()).await
-        {
+        if let Ok(Others::Sources(found)) = self.recovery.others(self.index).await {
             self.said_unreachable.store(false, Ordering::Relaxed);
             *self.members.lock().unwrap_or_else(PoisonError::into_inner) = found;
         }
