@@ -277,9 +277,14 @@ impl Inner {
     /// The same for a change that another member made at `time`.
     fn record_replica(&self, time: i32, op: Op<&str>, name: &LogicName) -> Result<(), WriteError> {
         self.counters.last_sync_update(layout::unix_seconds(SystemTime::now()));
-        let record = Record { time: time.into(), side: Side::Replica, op, name: name.as_str() };
-        self.deletes.follow(&record);
-        self.binlog.append(&record).map_err(|source| io_failed("writing the binlog", source))
+        self.record_replicas(&[Record { time: time.into(), side: Side::Replica, op, name: name.as_str() }])
+    }
+
+    /// The same for several.
+    fn record_replicas(&self, records: &[Record<'_>]) -> Result<(), WriteError> {
+        self.counters.last_sync_update(layout::unix_seconds(SystemTime::now()));
+        records.iter().for_each(|record| self.deletes.follow(record));
+        self.binlog.append_all(records).map_err(|source| io_failed("writing the binlog", source))
     }
 }
 

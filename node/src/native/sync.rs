@@ -2,7 +2,9 @@
 //! the change has taken effect, `EEXIST` where it had before, `ENOENT` where what it applies to is missing. Any other
 //! status makes a FastDFS member send the same again for ever.
 
+use bytes::Bytes;
 use gateway::files::WriteError;
+use protocol::frame::HEADER_LEN;
 use protocol::service::{Connection, ConnectionError};
 use protocol::storage::ReportServerId;
 use protocol::sync::{
@@ -15,6 +17,9 @@ use super::answer::{decode, write_status};
 use super::content::{SMALL, read_head, read_head_by, stream};
 use super::{Native, Next, Session, read_body, refuse};
 use crate::store::{Begun, Change, IncomingFile, IncomingMode, IncomingPart, Outcome, PartMode};
+
+/// Small files that are stored by one job.
+const MOST_AT_ONCE: usize = 64;
 
 /// What only members ask.
 pub(super) const COMMANDS: [Command; 8] = [
@@ -64,8 +69,8 @@ pub(super) async fn serve(
 ) -> Result<Next, ConnectionError> {
     connection.expect_requests_ahead();
     let done = match header.command {
-        Command::SYNC_CREATE_FILE => whole(native, connection, header, IncomingMode::Create).await?,
-        Command::SYNC_UPDATE_FILE => whole(native, connection, header, IncomingMode::Update).await?,
+        Command::SYNC_CREATE_FILE => whole(native, connection, header, session, IncomingMode::Create).await?,
+        Command::SYNC_UPDATE_FILE => whole(native, connection, header, session, IncomingMode::Update).await?,
         Command::SYNC_APPEND_FILE => match read_head::<SyncAppend>(connection, header).await? {
             Ok(SyncAppend(head)) => part(native, connection, PartMode::Append, head).await?,
             Err(next) => return Ok(next),
@@ -79,12 +84,22 @@ pub(super) async fn serve(
             Err(next) => return Ok(next),
         },
     };
-    let Done { time, outcome } = match done {
-        Ok(done) => done,
-        Err(next) => return Ok(next),
-    };
+    match done {
+        Ok(done) => tell(native, connection, session, header.command, done).await,
+        Err(next) => Ok(next),
+    }
+}
+
+/// Answers, and notes how far the member has got that sent it.
+async fn tell(
+    native: &Native,
+    connection: &mut Connection,
+    session: &Session,
+    command: Command,
+    Done { time, outcome }: Done,
+) -> Result<Next, ConnectionError> {
     if let Ok(outcome) = outcome
-        && counts(header.command, outcome)
+        && counts(command, outcome)
         && let Some(member) = &session.member
     {
         native.received.note(member, time);
@@ -122,10 +137,55 @@ fn check_group(native: &Native, group: GroupName) -> Result<(), Status> {
     if group == native.store.group() { Ok(()) } else { Err(Status::EINVAL) }
 }
 
+/// Takes more creates of small files that came ahead, as far as one job can do them all.
+fn gather(native: &Native, connection: &mut Connection, files: &mut Vec<(IncomingFile, Bytes)>) {
+    while files.len() < MOST_AT_ONCE
+        && let Some((header, body)) = connection.received_whole()
+        && header.command == Command::SYNC_CREATE_FILE
+        && header.status == Status::OK
+        && let Ok(Some((SyncFile { time, group, name, size }, head_len))) =
+            SyncFile::decode(body, header.body_len, true)
+        && size <= SMALL
+        && check_group(native, group).is_ok()
+        && let Some((first, _)) = files.first()
+        && first.mode == IncomingMode::Create
+        && first.name.store_path() == name.store_path()
+        && files.iter().all(|(file, _)| file.name != name)
+    {
+        let content = Bytes::copy_from_slice(body.get(head_len..).unwrap_or_default());
+        let len = HEADER_LEN + body.len();
+        connection.consume(len);
+        files.push((IncomingFile { name, time, size, mode: IncomingMode::Create }, content));
+    }
+}
+
+/// Stores files that are in memory, and answers for each.
+async fn small(
+    native: &Native,
+    connection: &mut Connection,
+    session: &Session,
+    files: Vec<(IncomingFile, Bytes)>,
+) -> Result<Next, ConnectionError> {
+    let asked: Vec<(Command, i32)> = files
+        .iter()
+        .map(|(file, _)| match file.mode {
+            IncomingMode::Create => (Command::SYNC_CREATE_FILE, file.time),
+            IncomingMode::Update => (Command::SYNC_UPDATE_FILE, file.time),
+        })
+        .collect();
+    let outcomes = native.store.receive(files).await;
+    for ((command, time), outcome) in asked.into_iter().zip(outcomes) {
+        let done = Done { time, outcome: outcome.map_err(write_status) };
+        tell(native, connection, session, command, done).await?;
+    }
+    Ok(Next::Request)
+}
+
 async fn whole(
     native: &Native,
     connection: &mut Connection,
     header: &Header,
+    session: &Session,
     mode: IncomingMode,
 ) -> Result<Result<Done, Next>, ConnectionError> {
     let store = &native.store;
@@ -144,7 +204,9 @@ async fn whole(
         _ if !has_content => store.receive_known(file).await,
         Ok(len) if size <= SMALL => {
             let content = connection.read_exact(len).await?.freeze();
-            store.receive(file, content).await
+            let mut files = vec![(file, content)];
+            gather(native, connection, &mut files);
+            return small(native, connection, session, files).await.map(Err);
         }
         _ => match store.begin_receive(file).await {
             Ok(Begun::Wanted(mut receive)) => match stream(connection, &mut receive, size).await? {

@@ -261,6 +261,21 @@ impl Binlog {
         self.announce(record).map(drop)
     }
 
+    /// Appends records of changes that are made, and waits until they are written.
+    pub(super) fn append_all(&self, records: &[Record<'_>]) -> io::Result<()> {
+        let number = {
+            let mut waiting = self.lock_waiting();
+            for record in records {
+                record.write_to(&mut waiting.lines);
+                waiting.newest += 1;
+            }
+            waiting.newest
+        };
+        let outcome = self.write_up_to(number);
+        self.show();
+        outcome
+    }
+
     /// Appends the record of a change that is about to be made, and waits until it is written.
     pub(super) fn announce(&self, record: &Record<'_>) -> io::Result<Announced<'_>> {
         let number = {
@@ -273,15 +288,17 @@ impl Binlog {
             number
         };
         let announced = Announced { binlog: self, number };
+        self.write_up_to(number).map(|()| announced)
+    }
+
+    /// Waits until the record of this number is written, with all before it.
+    fn write_up_to(&self, number: u64) -> io::Result<()> {
         let mut writer = self.lock_writer();
         if writer.done < number {
             self.write_waiting(&mut writer);
         }
         let failure = writer.failed.iter().find(|(first, last, _)| (*first..=*last).contains(&number));
-        match failure {
-            None => Ok(announced),
-            Some((_, _, errno)) => Err(io::Error::from_raw_os_error(*errno)),
-        }
+        failure.map_or(Ok(()), |(_, _, errno)| Err(io::Error::from_raw_os_error(*errno)))
     }
 
     /// Lets readers go as far as all changes are made.

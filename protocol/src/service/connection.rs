@@ -24,7 +24,7 @@ use crate::{Header, Status};
 /// Room for the requests that are most common, and for the head of an upload.
 const READ_SIZE: usize = 16 * 1024;
 /// The same from a peer that sends requests ahead.
-const AHEAD_SIZE: usize = 64 * 1024;
+const AHEAD_SIZE: usize = 256 * 1024;
 /// Answers that wait for others to leave with them: few, so that none waits long.
 const MAX_OUTBOX: usize = 16 * HEADER_LEN;
 /// Silence after which a buffer is given back.
@@ -136,6 +136,13 @@ impl Connection {
         }
     }
 
+    /// The next request, header and body, if all of it was received already. [`Connection::consume`] takes it.
+    pub fn received_whole(&self) -> Option<(Header, &[u8])> {
+        let header = Header::decode(&self.buffer, i64::MAX.unsigned_abs()).ok().flatten()?;
+        let end = HEADER_LEN.checked_add(usize::try_from(header.body_len).ok()?)?;
+        Some((header, self.buffer.get(HEADER_LEN..end)?))
+    }
+
     /// Says that the request was read whole: from now on the peer may be silent between frames.
     pub fn request_complete(&mut self) {
         self.spoken = true;
@@ -186,7 +193,9 @@ impl Connection {
     /// The next `len` bytes, all of them. The caller has checked `len` against a maximum.
     pub async fn read_exact(&mut self, len: usize) -> Result<BytesMut, ConnectionError> {
         while self.buffer.len() < len {
-            self.fill(len - self.buffer.len()).await?;
+            let missing = len - self.buffer.len();
+            let is_ahead = self.read_size == AHEAD_SIZE;
+            self.fill(if is_ahead { missing.max(AHEAD_SIZE) } else { missing }).await?;
         }
         Ok(self.buffer.split_to(len))
     }

@@ -9,7 +9,7 @@ use protocol::LogicName;
 use protocol::file_id::FileKind;
 use rustix::fs::FileType;
 
-use super::super::binlog::Op;
+use super::super::binlog::{Op, Record, Side};
 use super::super::temporary::Temporary;
 use super::super::upload::gone;
 use super::super::{Inner, Store, StorePath, io_failed, trunk};
@@ -47,21 +47,45 @@ pub struct Receive {
 }
 
 impl Store {
-    /// Takes a file whose content is in memory: one job for the store path's threads.
-    pub async fn receive(&self, file: IncomingFile, content: Bytes) -> Result<Outcome, WriteError> {
-        self.0.counters.sync_in_bytes.asked(file.size);
-        let name = file.name.clone();
-        self.take_in(&name, move |inner, path| {
-            if !inner.wants(path, &file)? {
-                return Ok(Outcome::Present);
+    /// Takes files whose content is in memory: one job for their store path, one write for their records. All lie on
+    /// the same store path and have different names.
+    pub async fn receive(&self, files: Vec<(IncomingFile, Bytes)>) -> Vec<Result<Outcome, WriteError>> {
+        let count = files.len();
+        match self.try_receive(files).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                // The first tells it in full.
+                let again = std::iter::repeat_with(|| Err(WriteError::Busy)).take(count.saturating_sub(1));
+                std::iter::once(Err(error)).chain(again).collect()
             }
-            let mut temporary = temporary_for(path, &file.name)?;
-            inner.counters.file_writes.asked(1);
-            temporary.file().write_all(&content).map_err(|error| io_failed("writing a file", error))?;
-            inner.counters.file_writes.done(1);
-            inner.finish_whole(path, &file, &mut temporary)
-        })
-        .await
+        }
+    }
+
+    async fn try_receive(
+        &self,
+        files: Vec<(IncomingFile, Bytes)>,
+    ) -> Result<Vec<Result<Outcome, WriteError>>, WriteError> {
+        let Some((first, _)) = files.first() else { return Ok(Vec::new()) };
+        let path = Arc::clone(self.0.path(first.name.store_path()).ok_or(NO_PATH)?);
+        // In order of names, so that two batches never wait for each other.
+        let mut names: Vec<LogicName> = files
+            .iter()
+            .map(|(file, _)| file.name.metadata_owner().unwrap_or_else(|| file.name.clone()))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut locks = Vec::with_capacity(names.len());
+        for name in &names {
+            locks.push(self.0.locks.lock(name).await);
+        }
+        let (inner, own_path, is_short) = (Arc::clone(&self.0), Arc::clone(&path), files.len() <= SHORT);
+        let job = move || {
+            let outcomes = inner.receive_all(&own_path, &files);
+            drop(locks);
+            outcomes
+        };
+        let outcomes = if is_short { path.pool.run_short(job).await } else { path.pool.run(job).await };
+        outcomes.map_err(gone)
     }
 
     /// Opens a file whose content comes piece by piece.
@@ -91,6 +115,13 @@ impl Store {
             Ok(Outcome::Present)
         })
         .await
+    }
+}
+
+impl IncomingFile {
+    fn record(&self) -> Record<'_> {
+        let (time, op) = (self.time.into(), self.mode.op());
+        Record { time, side: Side::Replica, op, name: self.name.as_str() }
     }
 }
 
@@ -139,7 +170,57 @@ impl IncomingMode {
     }
 }
 
+/// Files that one short job takes in; for more, a change of threads does not matter.
+const SHORT: usize = 4;
+
 impl Inner {
+    /// Writes files, and then their records. Blocking.
+    fn receive_all(
+        &self,
+        path: &Arc<StorePath>,
+        files: &[(IncomingFile, Bytes)],
+    ) -> Vec<Result<Outcome, WriteError>> {
+        let mut records = Vec::with_capacity(files.len());
+        let mut outcomes = Vec::with_capacity(files.len());
+        for (file, content) in files {
+            let written = self.receive_one(path, file, content);
+            if let Ok((_, true)) = written {
+                records.push(file.record());
+            }
+            outcomes.push(written);
+        }
+        let recorded = self.record_replicas(&records).is_ok();
+        let told = |written: Result<(Outcome, bool), WriteError>| match written {
+            // Whoever sends it again finds it here, and then it is recorded.
+            Ok((_, true)) if !recorded => Err(WriteError::Busy),
+            Ok((outcome, _)) => Ok(outcome),
+            Err(error) => Err(error),
+        };
+        outcomes.into_iter().map(told).collect()
+    }
+
+    /// Writes a file; whether it is to be recorded. Blocking.
+    fn receive_one(
+        &self,
+        path: &Arc<StorePath>,
+        file: &IncomingFile,
+        content: &[u8],
+    ) -> Result<(Outcome, bool), WriteError> {
+        self.counters.sync_in_bytes.asked(file.size);
+        if self.is_gone_for_good(&file.name) {
+            return Ok((Outcome::Present, false));
+        }
+        if self.holds(path, file)? {
+            return Ok((Outcome::Present, true));
+        }
+        let mut temporary = temporary_for(path, &file.name)?;
+        self.counters.file_writes.asked(1);
+        temporary.file().write_all(content).map_err(|error| io_failed("writing a file", error))?;
+        self.counters.file_writes.done(1);
+        self.publish_whole(path, file, &mut temporary)?;
+        Ok((Outcome::Applied, true))
+    }
+
     /// Whether a file is to be written. If it is here, that is recorded. Blocking.
     fn wants(&self, path: &StorePath, file: &IncomingFile) -> Result<bool, WriteError> {
         if self.is_gone_for_good(&file.name) {
@@ -180,6 +261,18 @@ impl Inner {
         file: &IncomingFile,
         temporary: &mut Temporary,
     ) -> Result<Outcome, WriteError> {
+        self.publish_whole(path, file, temporary)?;
+        self.record_replicas(&[file.record()])?;
+        Ok(Outcome::Applied)
+    }
+
+    /// The same without its record.
+    fn publish_whole(
+        &self,
+        path: &StorePath,
+        file: &IncomingFile,
+        temporary: &mut Temporary,
+    ) -> Result<(), WriteError> {
         set_time(temporary.file(), file.time)?;
         self.sync_content(temporary.file())?;
         let name = file.name.true_name();
@@ -192,9 +285,8 @@ impl Inner {
         });
         published.map_err(|error| io_failed("naming a file", error))?;
         self.sync_name(&path.dir, &file.name)?;
-        self.record_replica(file.time, file.mode.op(), &file.name)?;
         self.counters.sync_in_bytes.done(file.size);
-        Ok(Outcome::Applied)
+        Ok(())
     }
 }
 
