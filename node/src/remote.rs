@@ -18,7 +18,7 @@ use protocol::config::web_conf::is_base_url;
 use protocol::file_id::FileKind;
 use protocol::storage::{Download, FileInfo, FileInfoFlags, GetMetadata, QueryFileInfo};
 use protocol::wire::{DecodeError, Request, Response};
-use protocol::{Command, FileId, LogicName, Status};
+use protocol::{Command, FileId, LogicName, Status, StorageId};
 
 use crate::peers::Peers;
 use crate::store::Store;
@@ -208,7 +208,7 @@ impl Remote {
         if shared.nowhere.contains(id) {
             return Err(Miss::Nowhere);
         }
-        if shared.peers.own().is_none() {
+        if shared.own_id().is_none() {
             return Err(Miss::Unreachable);
         }
         let outcome = Round::new(shared, id, patience, skip).first(ask).await;
@@ -232,6 +232,15 @@ impl Shared {
         let own = self.own_addresses();
         let knowledge = Knowledge { peers: &self.peers, own: &own, source_ip: self.view.source_ip(id) };
         Plan::own_group(id, &knowledge, |at| self.silent.contains(at))
+    }
+
+    /// Who this node is; before a tracker said so, the address that it had when it ran last.
+    fn own_id(&self) -> Option<StorageId> {
+        let before = || {
+            let flag = self.store.init_flag();
+            flag.last_ip_addr.split(',').next().and_then(|ip| StorageId::parse(ip.trim()).ok())
+        };
+        self.peers.own().or_else(before)
     }
 
     fn own_addresses(&self) -> Vec<IpAddr> {

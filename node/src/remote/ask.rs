@@ -13,18 +13,21 @@ use protocol::client::{ClientError, Connection};
 use protocol::daemon::Chain;
 use protocol::storage::ReportServerId;
 use protocol::sync::HELLO;
-use protocol::tracker::{FileName, QueryFetchAll, ServerListAnswer};
-use protocol::wire::{Request, frame};
-use protocol::{Command, FileId, Status};
+use protocol::tracker::{
+    FileName, ListStorages, QueryFetchAll, ServerListAnswer, StorageList, StorageRecord,
+};
+use protocol::wire::{Request, Response, frame};
+use protocol::{Command, FileId, GroupName, Status};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::plan::Plan;
 use super::{Miss, Shared};
+use crate::peers::is_tombstone;
 
 /// A member that has not answered by then gets company.
 const HEAD_START: Duration = Duration::from_millis(200);
-/// Longest wait for a member that did not answer just now.
-const SILENT_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for a member that did not answer just now, or is said to be out of service.
+const DOUBTFUL_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest wait for the trackers: one may hang before another answers.
 const TRACKER_PATIENCE: Duration = Duration::from_secs(11);
 /// Longest answer to a hello.
@@ -49,6 +52,9 @@ pub(super) struct Round<'a, T> {
     queue: VecDeque<SocketAddr>,
     asked: Vec<SocketAddr>,
     started: Vec<(SocketAddr, Instant)>,
+    answered: Vec<SocketAddr>,
+    /// Members out of service that are asked all the same.
+    away: Vec<SocketAddr>,
     running: FuturesUnordered<Question<'a, T>>,
     /// Members, or the trackers, that gave no usable answer.
     failed: Vec<SocketAddr>,
@@ -70,6 +76,8 @@ impl<'a, T: Send + 'a> Round<'a, T> {
             queue,
             asked: skip.to_vec(),
             started: Vec::new(),
+            answered: Vec::new(),
+            away: Vec::new(),
             running: FuturesUnordered::new(),
             failed: skip.to_vec(),
             no_tracker: false,
@@ -88,11 +96,10 @@ impl<'a, T: Send + 'a> Round<'a, T> {
         loop {
             let more = self.ask_next(&ask);
             if self.running.is_empty() {
-                let verdict = self.verdict();
-                if verdict == Miss::Nowhere || self.plan.last.is_empty() {
-                    return Err(verdict);
+                // Slaves can be with any member, so nobody but all of them settles that there is none.
+                if self.source_said_no() || !self.ask_last() {
+                    return Err(self.verdict());
                 }
-                self.queue = std::mem::take(&mut self.plan.last).into();
                 continue;
             }
             let company = Instant::now() + HEAD_START;
@@ -129,11 +136,8 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                 self.asked.push(at);
                 self.started.push((at, Instant::now()));
                 let (shared, ask) = (self.shared, ask.clone());
-                let patience = if shared.silent.contains(at) {
-                    self.patience.min(SILENT_PATIENCE)
-                } else {
-                    self.patience
-                };
+                let is_doubtful = shared.silent.contains(at) || self.away.contains(&at);
+                let patience = if is_doubtful { self.patience.min(DOUBTFUL_PATIENCE) } else { self.patience };
                 self.running.push(Box::pin(async move {
                     Heard::Member(at, shared.ask_member(at, patience, ask).await)
                 }));
@@ -144,15 +148,31 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                 self.running.push(Box::pin(async move { Heard::Named(shared.ask_tracker(id).await) }));
                 return self.has_more();
             }
-            if self.plan.rest.is_empty() {
-                return false;
+            if !self.plan.rest.is_empty() {
+                self.queue = std::mem::take(&mut self.plan.rest).into();
+                continue;
             }
-            self.queue = std::mem::take(&mut self.plan.rest).into();
+            return false;
         }
     }
 
     fn has_more(&self) -> bool {
         self.plan.ask_tracker || !self.queue.is_empty() || !self.plan.rest.is_empty()
+    }
+
+    /// When all others have spoken: who may be back, and who else may be there. Whether there is anybody.
+    fn ask_last(&mut self) -> bool {
+        if !self.plan.last.is_empty() {
+            self.away = std::mem::take(&mut self.plan.last);
+            self.queue.extend(&self.away);
+            return true;
+        }
+        let ask = std::mem::take(&mut self.plan.ask_list);
+        if ask {
+            let (shared, group) = (self.shared, self.id.group);
+            self.running.push(Box::pin(async move { Heard::Named(shared.ask_list(group).await) }));
+        }
+        ask
     }
 
     /// Notes who was asked in good time before `winner` answered, and has not.
@@ -167,6 +187,7 @@ impl<'a, T: Send + 'a> Round<'a, T> {
     }
 
     fn hear_no(&mut self, at: SocketAddr, error: &ClientError) {
+        self.answered.push(at);
         match error.status() {
             Some(Status::ENOENT) => {
                 self.shared.silent.forget(at);
@@ -181,20 +202,26 @@ impl<'a, T: Send + 'a> Round<'a, T> {
                     None => {}
                 }
                 tracing::debug!(id = %self.id, %at, error = %Chain(error), "no answer about a missing file");
-                self.failed.push(at);
+                if !self.away.contains(&at) {
+                    self.failed.push(at);
+                }
             }
         }
     }
 
+    /// Whether the member that made the file does not have it: then it is deleted.
+    fn source_said_no(&self) -> bool {
+        self.plan.source.is_some_and(|source| self.said_no.contains(&source))
+            || self.plan.is_own && self.shared.is_settled()
+    }
+
     /// Nobody has it, or those that may have it do not answer.
     fn verdict(&self) -> Miss {
-        let source_said_no = self.plan.source.is_some_and(|source| self.said_no.contains(&source))
-            || self.plan.is_own && self.shared.is_settled();
         let is_old = || self.shared.is_old(self.id);
         let all_answered = self.failed.is_empty() && !self.no_tracker;
         // A file that is older than the cluster's longest delay is with all, so those who answered speak for the rest.
         let others_speak = !self.said_no.is_empty() && is_old();
-        if source_said_no || all_answered || others_speak {
+        if self.source_said_no() || all_answered || others_speak {
             return Miss::Nowhere;
         }
         self.refusal.map_or(Miss::Unreachable, Miss::Refused)
@@ -230,7 +257,7 @@ impl Shared {
     /// A connection on which the other side answers from its own disk only, since it knows that a member asks.
     async fn open(&self, at: SocketAddr) -> Result<Connection, ClientError> {
         let mut connection = Connection::open(at, self.pool.limits()).await?;
-        let own = self.peers.own().ok_or(ClientError::NoTracker)?;
+        let own = self.own_id().ok_or(ClientError::NoTracker)?;
         let hello: BytesMut =
             frame(Command::REPORT_SERVER_ID, HELLO, |out| ReportServerId(own).encode_body(out));
         connection.send(Command::REPORT_SERVER_ID, &hello).await?;
@@ -241,15 +268,29 @@ impl Shared {
     /// Members that a tracker names for a file. A tracker that refuses knows of none.
     async fn ask_tracker(&self, id: &FileId) -> Result<Vec<SocketAddr>, ()> {
         let Ok(name) = FileName::new(id.name.as_str().as_bytes()) else { return Ok(Vec::new()) };
-        let request = QueryFetchAll { group: id.group, name };
-        let asking = timeout(TRACKER_PATIENCE, self.trackers.ask::<_, ServerListAnswer>(&request));
-        match asking.await {
-            Ok(Ok(answer)) => {
-                Ok(answer.servers.iter().map(|server| SocketAddr::new(server.ip, server.port)).collect())
-            }
-            Ok(Err(error)) if error.status().is_some() => Ok(Vec::new()),
+        let answer =
+            self.ask_trackers::<_, ServerListAnswer>(&QueryFetchAll { group: id.group, name }).await?;
+        let servers = answer.into_iter().flat_map(|answer| answer.servers);
+        Ok(servers.map(|server| SocketAddr::new(server.ip, server.port)).collect())
+    }
+
+    /// All members of a group that are not gone for good.
+    async fn ask_list(&self, group: GroupName) -> Result<Vec<SocketAddr>, ()> {
+        let answer = self.ask_trackers::<_, StorageList>(&ListStorages { group, id: None }).await?;
+        let members = answer.into_iter().flat_map(|list| list.storages);
+        let members = members.filter(|member| !is_tombstone(member.status));
+        let address =
+            |member: StorageRecord| Some(SocketAddr::new(member.ip?, u16::try_from(member.port).ok()?));
+        Ok(members.filter_map(address).collect())
+    }
+
+    /// `None` if the trackers refuse.
+    async fn ask_trackers<Q: Request, A: Response>(&self, request: &Q) -> Result<Option<A>, ()> {
+        match timeout(TRACKER_PATIENCE, self.trackers.ask(request)).await {
+            Ok(Ok(answer)) => Ok(Some(answer)),
+            Ok(Err(error)) if error.status().is_some() => Ok(None),
             Ok(Err(error)) => {
-                tracing::debug!(%id, %error, "no tracker says who has a file");
+                tracing::debug!(error = %Chain(&error), "no tracker says who has a missing file");
                 Err(())
             }
             Err(_) => Err(()),

@@ -21,8 +21,10 @@ pub(super) struct Plan {
     /// Asked after that: all others that are in service.
     pub(super) rest: Vec<SocketAddr>,
     /// Asked only when the others do not settle it: members out of service, which can be back before this node hears of
-    /// it, and of which one may be the only holder that is up.
+    /// it, and of which one may be the only holder that is up. If they do not answer, that means nothing.
     pub(super) last: Vec<SocketAddr>,
+    /// Whether a tracker is asked, at the very end, for all members of the group: this node knows none.
+    pub(super) ask_list: bool,
     /// The member whose word counts: a file that it never changed hands with is with it, or deleted.
     pub(super) source: Option<SocketAddr>,
     /// Whether this node made the file.
@@ -41,7 +43,7 @@ pub(super) struct Knowledge<'a> {
 impl Plan {
     /// For a file of another group: a tracker knows.
     pub(super) fn foreign() -> Self {
-        Self { ask_tracker: true, ..Self::default() }
+        Self { ask_tracker: true, ask_list: true, ..Self::default() }
     }
 
     /// For a file of the own group.
@@ -77,6 +79,7 @@ impl Plan {
         let is_source_known = is_own || maker.is_some();
         Self {
             ask_tracker: !is_source_known || rest.len() > 1,
+            ask_list: first.is_empty() && rest.is_empty() && last.is_empty() && !is_own,
             first,
             rest,
             last,
@@ -160,6 +163,7 @@ mod tests {
         let offline = plan(&from("10.0.0.4"), &peers, &[]);
         assert_eq!(offline.first, []);
         assert_eq!(offline.rest, at(&["10.0.0.2", "10.0.0.3", "10.0.0.4"]));
+        assert_eq!(offline.last, [], "the maker of the file counts");
         let other = plan(&from("10.0.0.2"), &peers, &[]);
         assert_eq!(
             other.rest,
@@ -182,7 +186,8 @@ mod tests {
             assert_eq!(plan.source, None);
         }
         let alone = plan(&from("192.0.2.7"), &group(&[]), &[]);
-        assert_eq!((alone.first.len(), alone.rest.len(), alone.ask_tracker), (0, 0, true));
+        assert_eq!((alone.first.len(), alone.rest.len()), (0, 0));
+        assert!(alone.ask_tracker && alone.ask_list, "nobody is known yet");
     }
 
     #[test]

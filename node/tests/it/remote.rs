@@ -34,15 +34,21 @@ impl Lagging {
 
     /// With more lines in its configuration, and a tracker of this habit.
     async fn with(members: &[SocketAddr], more: &str, habit: Arc<Habit>) -> Self {
+        let members: Vec<_> = members.iter().map(|at| (*at, StorageStatus::ACTIVE)).collect();
+        Self::of(&members, more, habit).await
+    }
+
+    /// With members that stand as given.
+    async fn of(members: &[(SocketAddr, StorageStatus)], more: &str, habit: Arc<Habit>) -> Self {
         let ip = fresh();
-        let brief = |at: SocketAddr| Brief {
-            status: StorageStatus::ACTIVE,
+        let brief = |(at, status): (SocketAddr, StorageStatus)| Brief {
+            status,
             port: at.port(),
             id: StorageId::parse(&at.ip().to_string()).ok(),
             ip: Some(at.ip()),
         };
         let mut briefs: Vec<Brief> = members.iter().copied().map(brief).collect();
-        briefs.push(brief(SocketAddr::new(ip, 23000)));
+        briefs.push(brief((SocketAddr::new(ip, 23000), StorageStatus::ACTIVE)));
         briefs.sort_by_key(|brief| brief.id);
         let beats = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&beats);

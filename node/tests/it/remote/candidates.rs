@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use protocol::client::{ClientLimits, Pool, StorageClient};
-use protocol::cluster::{GroupReplication, ReplicationReport};
+use protocol::cluster::{GroupReplication, ReplicationReport, StorageStats, StorageStatus};
 use protocol::storage::{Download, FileInfo, FileInfoFlags};
-use protocol::tracker::{Server, ServerListAnswer};
+use protocol::tracker::{Server, ServerListAnswer, StorageList, StorageRecord};
 use protocol::wire::{Empty, Request, Response};
 use protocol::{AddressWidth, Command, FileId, GroupName, Status, StorageId};
 use tokio::net::TcpListener;
@@ -187,6 +187,79 @@ async fn a_tracker_names_the_holder_that_the_list_does_not_have_yet() {
     let lagging = Lagging::with(&[], "", Arc::new(habit)).await;
     let id = newcomer.upload(b"by a new member", "txt").await;
     assert_eq!(body(&lagging.get(&id).await), "by a new member");
+}
+
+/// As a tracker describes a member.
+fn record(at: SocketAddr, status: StorageStatus) -> StorageRecord {
+    StorageRecord {
+        status,
+        rw_mode: 6,
+        id: StorageId::parse(&at.ip().to_string()).expect("an id"),
+        ip: Some(at.ip()),
+        source: None,
+        version: "6.16.1".to_owned(),
+        join_time: 1,
+        up_time: 1,
+        total_mb: 1,
+        free_mb: 1,
+        reserved_mb: 1,
+        upload_priority: 1,
+        store_path_count: 1,
+        subdir_count: 4,
+        current_write_path: 0,
+        port: at.port().into(),
+        stats: StorageStats::default(),
+        is_trunk_server: 0,
+    }
+}
+
+/// A tracker that started just now names nobody as the holder of anything yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_knows_nobody_asks_the_tracker_for_all_members() {
+    let other = holder().await;
+    let gone = FakeMember::empty(fresh()).await;
+    let (at, deleted) = (other.address, gone.address);
+    let habit = move |command, _: &[u8]| {
+        let storages = vec![record(deleted, StorageStatus::DELETED), record(at, StorageStatus::ONLINE)];
+        let list = StorageList { storages, width: AddressWidth::V4 };
+        (command == Command::LIST_STORAGES).then(|| Ok(list.to_frame()))
+    };
+    let lagging = Lagging::with(&[], "", Arc::new(habit)).await;
+    let id = name_by(gone.address.ip(), "of one that is gone");
+    place(&other, &id, "of one that is gone");
+    assert_eq!(body(&lagging.get(&id).await), "of one that is gone");
+    assert_eq!(lagging.status(&name_by(gone.address.ip(), "nowhere")).await, 404);
+    assert_eq!(gone.heard(), [], "a deleted member is not asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_back_before_the_list_says_so_is_asked_and_one_that_is_not_does_no_harm() {
+    let empty = FakeMember::empty(fresh()).await;
+    let back = holder().await;
+    let dead = SocketAddr::new(fresh(), 23000);
+    let away = SocketAddr::new(fresh(), 23000);
+    let members = [
+        (empty.address, StorageStatus::ACTIVE),
+        (dead, StorageStatus::ACTIVE),
+        (back.address, StorageStatus::OFFLINE),
+        (away, StorageStatus::OFFLINE),
+    ];
+    let lagging = Lagging::of(&members[..], "", Arc::new(|_, _| None)).await;
+    let id = name_by(dead.ip(), "with the one that is back");
+    place(&back, &id, "with the one that is back");
+    assert_eq!(body(&lagging.get(&id).await), "with the one that is back");
+
+    // Slaves can be with any member, whoever made the master.
+    let members = [members[0], members[2], members[3]];
+    let lagging = Lagging::of(&members, "", Arc::new(|_, _| None)).await;
+    let slave = |prefix: &str| {
+        let master = name_by(empty.address.ip(), "the master").to_string();
+        FileId::parse(&master.replace(".txt", &format!("{prefix}.txt"))).expect("a name")
+    };
+    let (there, nowhere) = (slave("_50x50"), slave("_90x90"));
+    place(&back, &there, "a thumb");
+    assert_eq!(lagging.download(&there).await.as_deref(), Ok("a thumb"));
+    assert_eq!(lagging.status(&nowhere).await, 404, "all that are in service were asked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
