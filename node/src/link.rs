@@ -43,8 +43,9 @@ use session::Session;
 
 /// First pause after a failure; it doubles up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// While a node pauses, a tracker that came back sends it no clients.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest while nothing listens at the tracker. One that is back refuses all clients until members have joined.
+const ABSENT_PAUSE: Duration = Duration::from_millis(500);
 /// Between a session that has to join again and the next.
 const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -160,6 +161,10 @@ impl LinkError {
         }
     }
 
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_unreachable())
+    }
+
     fn is_not_found(&self) -> bool {
         self.status() == Some(Status::ENOENT)
     }
@@ -218,7 +223,7 @@ pub(crate) async fn run(link: Arc<Link>, tracker: ServerAddress, stop: Cancellat
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(if error.is_unreachable() { ABSENT_PAUSE } else { LONGEST_PAUSE });
     }
 }
 
