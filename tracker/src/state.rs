@@ -126,9 +126,12 @@ impl Cluster {
         groups.sort_by_key(|group| group.name);
         let mut cluster = Self::with(rules, groups, changelog);
         for at in 0..cluster.groups.len() {
-            let moves = cluster.groups.get(at).map(|group| cluster.moves_of(group.name)).unwrap_or_default();
+            let Some(name) = cluster.groups.get(at).map(|group| group.name) else { continue };
+            let (moves, last_loss) = (cluster.moves_of(name), cluster.last_loss(name));
             if let Some(group) = cluster.groups.get_mut(at) {
                 group.moves = moves;
+                group.lost_until = last_loss;
+                group.recall_losses();
                 group.recount_space();
             }
         }

@@ -18,8 +18,15 @@ use crate::state::{Cluster, Group, Member, MixedPorts, Rules};
 
 /// Loads what was saved; nothing was, on a first start.
 pub(crate) fn load(data: &Path, rules: Rules) -> Result<Cluster, FileError> {
+    let [groups, servers, timestamps] = [read(data, GROUPS)?, read(data, SERVERS)?, read(data, TIMESTAMPS)?];
+    Ok(restore([&groups, &servers, &timestamps], read(data, CHANGELOG)?.into_bytes(), rules))
+}
+
+/// The cluster that these groups, servers and timestamps, and this changelog tell of.
+pub(crate) fn restore(files: [&str; 3], changelog: Vec<u8>, rules: Rules) -> Cluster {
+    let [groups_file, servers_file, timestamps_file] = files;
     let mut groups: Vec<Group> = Vec::new();
-    for section in sections(&read(data, GROUPS)?) {
+    for section in sections(groups_file) {
         let Some(group) = group(&section, &rules) else { continue };
         if groups.iter().any(|other| other.name == group.name) {
             warn!(group = %group.name, "{GROUPS}: listed twice, the second is left out");
@@ -27,16 +34,16 @@ pub(crate) fn load(data: &Path, rules: Rules) -> Result<Cluster, FileError> {
             groups.push(group);
         }
     }
-    let changelog = whole_lines(read(data, CHANGELOG)?.into_bytes());
+    let changelog = whole_lines(changelog);
     let mut order = Vec::new();
-    for section in sections(&read(data, SERVERS)?) {
+    for section in sections(servers_file) {
         order.extend(member(&section, &rules, &mut groups, changelog.len()));
     }
     for group in &mut groups {
         mend(group);
     }
-    timestamps::read(&read(data, TIMESTAMPS)?, &mut groups, &order, |group, text| known(&rules, group, text));
-    Ok(Cluster::restore(rules, groups, changelog))
+    timestamps::read(timestamps_file, &mut groups, &order, |group, text| known(&rules, group, text));
+    Cluster::restore(rules, groups, changelog)
 }
 
 fn read(data: &Path, name: &str) -> Result<String, FileError> {
@@ -179,21 +186,15 @@ fn own_id(section: &Section, rules: &Rules, group: GroupName, ip: IpAddr, port: 
         .or_else(by_address)
 }
 
-/// The status at a start. A member that FastDFS's tracker shows as waiting for old files, but that took uploads after it
-/// began to wait, was in service: that tracker does not save when the copy is done.
+/// The status at a start. FastDFS's tracker does not save when a copy is done, so a member that waits may be done; nothing
+/// in the files tells. Its source is asked again, and either goes on or says so.
 fn status(section: &Section, group: GroupName, storage: StorageId) -> StorageStatus {
     let status = StorageStatus(number(section, "status"));
     if ![StorageStatus::INIT, StorageStatus::WAIT_SYNC, StorageStatus::SYNCING].contains(&status) {
         return StorageStatus::OFFLINE;
     }
-    let (began, wrote): (i64, i64) =
-        (number(section, "sync_until_timestamp"), number(section, "last_source_update"));
-    if status != StorageStatus::INIT && began > 0 && wrote > began {
-        warn!(%group, %storage, %status, "{SERVERS}: it took uploads since, so it has its old files: OFFLINE");
-        return StorageStatus::OFFLINE;
-    }
     if status != StorageStatus::INIT {
-        info!(%group, %storage, %status, "still waits for old files; its source will be asked to go on");
+        info!(%group, %storage, %status, "still waits for old files, its source will be asked to go on");
     }
     status
 }

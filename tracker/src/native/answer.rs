@@ -151,12 +151,12 @@ fn of_storage(
         Command::SYNC_DEST_REQ => {
             joined(session)?;
             let SyncDestRequest = decode(body)?;
-            SyncSourceAnswer(state.sync_dest_request(session, now)?).encode_body(out);
+            SyncSourceAnswer(state.sync_dest_request(session)?).encode_body(out);
         }
         Command::SYNC_NOTIFY => {
             joined(session)?;
             let SyncNotify(told) = decode(body)?;
-            state.sync_notify(session, &told, now)?;
+            state.sync_notify(session, &told)?;
         }
         Command::SYNC_DEST_QUERY => {
             joined(session)?;
@@ -165,7 +165,7 @@ fn of_storage(
         }
         Command::SYNC_SRC_REQ => {
             let SyncSourceRequest { group, destination } = decode(body)?;
-            SyncSourceAnswer(state.sync_source(group, &destination, now)?).encode_body(out);
+            SyncSourceAnswer(state.sync_source(group, &destination)?).encode_body(out);
         }
         Command::REPLICA_CHG => {
             joined(session)?;

@@ -12,6 +12,7 @@ impl Cluster {
     /// Turns a storage that is not in service into a tombstone.
     pub fn delete_storage(&mut self, group_name: GroupName, id: &StorageId, now: i64) -> Result<(), Refusal> {
         let group = self.group_mut(group_name)?;
+        let newest = group.newest_of(id);
         let member = group.member_mut(id).ok_or(Status::ENOENT)?;
         match member.status {
             StorageStatus::IP_CHANGED => return Err(Status::ENOENT),
@@ -25,6 +26,7 @@ impl Cluster {
         member.forget_content();
         member.refusals = 0;
         member.reported = None;
+        group.lost_until = group.lost_until.max(newest);
         group.set_status(id, StorageStatus::DELETED);
         group.forget_source(id);
         info!(group = %group_name, storage = %id, "storage deleted");

@@ -8,14 +8,10 @@ use protocol::cluster::{StorageStatus, SyncSource};
 use protocol::{GroupName, Status, StorageId};
 use tracing::{info, warn};
 
-use super::{Cluster, Group, Member, Refusal, Session};
+use super::{Cluster, Dirty, Group, Member, Refusal, Session};
 
 /// A source this close behind the others' newest writes lacks nothing that matters, seconds.
 const CLOSE: i64 = 60;
-/// A record may be this much older than the counter of last writes says, seconds.
-const RECORD_SLACK: i64 = 10;
-/// What a member wrote is known as of its last beat, by its own clock; this much may be missing, seconds.
-const BEAT_SLACK: i64 = 60;
 /// After so many intervals of silence another member feeds in the place of a lost source.
 const LOST_SOURCE_INTERVALS: i64 = 3;
 /// A returned member is told this often to copy anew; then another tracker has decided otherwise.
@@ -50,27 +46,40 @@ impl Group {
     /// How far a member is behind the others' newest writes.
     fn lag_of(&self, member: &Member, destination: &StorageId) -> i64 {
         self.other_writers(member, destination)
-            .map(|writer| writer.stats.last_source_update - member.has_from(&writer.id))
+            .map(|writer| writer.stats.last_source_update - member.was_given(&writer.id))
             .max()
             .unwrap_or(0)
             .max(0)
     }
 
-    /// Up to when the source gives all members' files; from then on each gives its own. So this may be no later than
-    /// what the source surely has of each, and no earlier than when somebody was lost who can no longer give his own.
-    fn copy_until(&self, source: &Member, destination: &StorageId, last_loss: i64, now: i64) -> i64 {
+    /// Up to when the source gives all members' files; from then on each gives its own, once the new member serves. So
+    /// this is as late as can be, but no later than what the source surely has of each, and no earlier than the newest
+    /// file of somebody who cannot give it any more. The reference takes the tracker's time: what the source has not
+    /// received by then, nobody gives. These are times of storages' clocks, as those in the records are.
+    fn copy_until(&self, source: &Member, destination: &StorageId, sync_max_time: i64) -> i64 {
         let surely_has = |writer: &Member| {
-            let got = source.has_from(&writer.id);
-            if got + RECORD_SLACK >= writer.stats.last_source_update {
-                (writer.last_beat - BEAT_SLACK).max(got)
-            } else {
-                got
-            }
+            let (stats, got) = (&writer.stats, source.was_given(&writer.id));
+            let idle = writer.last_beat.max(stats.last_sync_update) - stats.last_source_update;
+            // The time of a write may be later than that in its record.
+            let has_all = got >= stats.last_source_update
+                || (got + CLOSE >= stats.last_source_update && idle > sync_max_time);
+            let until =
+                if has_all { stats.last_sync_update.max(stats.last_source_update).max(got) } else { got };
+            until.max(writer.join_time)
         };
-        let sure = self.other_writers(source, destination).map(surely_has).min().unwrap_or(now);
-        let refilled = self.members.iter().filter(|member| member.id != *destination);
-        let lost = refilled.map(|member| member.sync_until).max().unwrap_or(0).max(last_loss);
-        sure.max(lost).min(now)
+        let lost =
+            self.members.iter().map(|member| member.lost_until).max().unwrap_or(0).max(self.lost_until);
+        // Without others it is what happened last at the source.
+        let (stats, newest) = (&source.stats, source.synced_from.values().copied().max().unwrap_or(0));
+        let last = stats.last_source_update.max(stats.last_sync_update).max(newest.into());
+        let sure = self.other_writers(source, destination).map(surely_has).min();
+        sure.unwrap_or(last.max(source.join_time)).max(lost)
+    }
+
+    /// The newest file of a member that any other has; 0 if nobody has one.
+    pub(super) fn newest_of(&self, id: &StorageId) -> i64 {
+        let others = self.members.iter().filter(|member| member.id != *id);
+        others.map(|member| member.has_from(id)).max().unwrap_or(0)
     }
 
     /// Whether others were in service, so that there is something to copy.
@@ -88,6 +97,13 @@ impl Group {
         self.changes += 1;
     }
 
+    /// What the files of a tracker do not tell: a member that was filled may have lost what it had made before it joined.
+    pub(super) fn recall_losses(&mut self) {
+        for member in self.members.iter_mut().filter(|member| member.sync_until > 0) {
+            member.lost_until = member.join_time;
+        }
+    }
+
     /// Nobody copies from `gone` any more.
     pub(super) fn forget_source(&mut self, gone: &StorageId) {
         for member in self.members.iter_mut().filter(|member| member.source == Some(*gone)) {
@@ -99,11 +115,11 @@ impl Group {
 
 impl Cluster {
     /// Gives `id` the best source, if any member can be one.
-    fn assign_source(&mut self, group_name: GroupName, id: &StorageId, now: i64) -> Option<SyncSource> {
-        let last_loss = self.last_loss(group_name);
+    fn assign_source(&mut self, group_name: GroupName, id: &StorageId) -> Option<SyncSource> {
+        let sync_max_time = self.rules.sync_max_time;
         let group = self.group_mut(group_name).ok()?;
         let source = group.best_source(id)?;
-        let until = group.copy_until(group.member(&source)?, id, last_loss, now);
+        let until = group.copy_until(group.member(&source)?, id, sync_max_time);
         let copy = SyncSource { source: Some(source), until };
         group.start_copy(id, copy);
         info!(group = %group_name, storage = %id, %source, until, "old files will be copied");
@@ -112,8 +128,9 @@ impl Cluster {
     }
 
     /// A new storage asks who feeds it old files.
-    pub fn sync_dest_request(&mut self, session: &Session, now: i64) -> Result<Option<SyncSource>, Refusal> {
+    pub fn sync_dest_request(&mut self, session: &Session) -> Result<Option<SyncSource>, Refusal> {
         let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
+        self.promote_last_ones();
         let group = self.group_mut(group_name)?;
         if group.member(&id).is_none_or(Member::is_gone) {
             return Err(Status::ENOENT);
@@ -124,14 +141,14 @@ impl Cluster {
             self.changed_for_good();
             return Ok(None);
         }
-        self.assign_source(group_name, &id, now).map(Some).ok_or(Status::ENOENT)
+        self.assign_source(group_name, &id).map(Some).ok_or(Status::ENOENT)
     }
 
     /// A storage tells who feeds it old files.
-    pub fn sync_notify(&mut self, session: &Session, told: &SyncSource, now: i64) -> Result<(), Refusal> {
+    pub fn sync_notify(&mut self, session: &Session, told: &SyncSource) -> Result<(), Refusal> {
         let (group_name, id) = session.joined.ok_or(Status::EACCES)?;
         match told.source {
-            None => self.notify_without_source(group_name, &id, now),
+            None => self.notify_without_source(group_name, &id),
             Some(source) => self.notify_source(group_name, &id, source, told.until),
         }
     }
@@ -139,12 +156,7 @@ impl Cluster {
     /// The storage says that it needs nothing. So it is where it was in service all along. One that was deleted
     /// meanwhile lacks what the others took since; the reference lets it serve at once. Here it hears ENOENT, upon which
     /// FastDFS's storages ask for a full copy. One that is being filled stays so, even if it has forgotten by whom.
-    fn notify_without_source(
-        &mut self,
-        group_name: GroupName,
-        id: &StorageId,
-        now: i64,
-    ) -> Result<(), Refusal> {
+    fn notify_without_source(&mut self, group_name: GroupName, id: &StorageId) -> Result<(), Refusal> {
         let returned = self.was_deleted(group_name, id);
         let group = self.group_mut(group_name)?;
         let has_others = group.has_others(id);
@@ -163,7 +175,7 @@ impl Cluster {
             }
             StorageStatus::WAIT_SYNC | StorageStatus::SYNCING if has_others => {
                 if member.source.is_none() {
-                    self.assign_source(group_name, id, now);
+                    self.assign_source(group_name, id);
                 }
                 return Ok(());
             }
@@ -213,7 +225,6 @@ impl Cluster {
         &mut self,
         group_name: GroupName,
         id: &StorageId,
-        now: i64,
     ) -> Result<Option<SyncSource>, Refusal> {
         let group = self.group_mut(group_name)?;
         let member = group.member(id).ok_or(Status::ENOENT)?;
@@ -225,7 +236,7 @@ impl Cluster {
             return Ok(Some(SyncSource { source, until }));
         }
         if waits && group.has_others(id) {
-            return self.assign_source(group_name, id, now).map(Some).ok_or(Status::ENOENT);
+            return self.assign_source(group_name, id).map(Some).ok_or(Status::ENOENT);
         }
         if let (Some(source), Some(member)) = (source, group.member_mut(id)) {
             member.source = None;
@@ -243,8 +254,10 @@ impl Cluster {
         Ok(member.source.map(|source| SyncSource { source: Some(source), until: member.sync_until }))
     }
 
-    /// Members that wait for a source which is gone, or was silent for long, get another one if there is one.
+    /// Members that wait for a source which is gone, or was silent for long, get another one if there is one. Where
+    /// nobody is left who was in service, the one with most files has what there is.
     pub(super) fn replace_lost_sources(&mut self, now: i64) {
+        self.promote_last_ones();
         let patience = self.rules.check_active_interval * LOST_SOURCE_INTERVALS;
         let mut waiting = Vec::new();
         for group in &self.groups {
@@ -256,12 +269,26 @@ impl Cluster {
             waiting.extend(group.members.iter().filter(is_lost).map(|member| (group.name, member.id)));
         }
         for (group, id) in waiting {
-            self.assign_source(group, &id, now);
+            self.assign_source(group, &id);
+        }
+    }
+
+    fn promote_last_ones(&mut self) {
+        for group in &mut self.groups {
+            let best = group
+                .members
+                .iter()
+                .filter(|member| member.is_filling() && !group.has_others(&member.id))
+                .max_by_key(|member| (member.status, std::cmp::Reverse(member.join_time)));
+            let Some(id) = best.map(|member| member.id) else { continue };
+            group.set_status(&id, StorageStatus::OFFLINE);
+            info!(group = %group.name, storage = %id, "nobody is left to copy old files from, it has the most");
+            self.dirty = Dirty::Urgent;
         }
     }
 
     /// When a member of this group was last deleted, as the changelog says; 0 if never.
-    fn last_loss(&self, group: GroupName) -> i64 {
+    pub(super) fn last_loss(&self, group: GroupName) -> i64 {
         self.changes_of(group)
             .filter(|change| change.status == StorageStatus::DELETED)
             .map(|change| change.time)

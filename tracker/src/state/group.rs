@@ -37,6 +37,8 @@ pub struct Group {
     pub changes: u64,
     /// Storages that went from one address, and id, to another.
     pub moves: Vec<(StorageId, StorageId)>,
+    /// The newest file of a member that was deleted.
+    pub lost_until: i64,
     /// Turn of the next upload.
     pub write_turn: usize,
     /// Turn of the next download.
@@ -70,6 +72,7 @@ impl Group {
             free_mb: 0,
             changes: 1,
             moves: Vec::new(),
+            lost_until: 0,
             write_turn: 0,
             read_turn: 0,
         }

@@ -209,6 +209,7 @@ fn newcomer(group: &Group, id: StorageId, peer: IpAddr, join: &Join) -> Result<M
 /// reference counts it as ONLINE until it asks for a source, so that another tracker, which it does not ask, lets it
 /// serve without a file, and members that see it ONLINE never fill it (native-cluster.md 2.7).
 fn settle_return(group: &mut Group, id: &StorageId, join: &Join) {
+    let newest = group.newest_of(id);
     let Some(member) = group.member_mut(id) else { return };
     if member.is_gone() {
         member.forget_content();
@@ -217,6 +218,7 @@ fn settle_return(group: &mut Group, id: &StorageId, join: &Join) {
             info!(group = %join.group, storage = %id, "comes back on an empty disk");
         }
         member.forget_content();
+        member.lost_until = newest;
     } else {
         return;
     }

@@ -62,6 +62,8 @@ pub struct Member {
     pub synced_from: BTreeMap<StorageId, i32>,
     /// Number of the connection that it joined on.
     pub connection: Option<u64>,
+    /// The newest file that it made and cannot give any more, as it has lost its disk since.
+    pub lost_until: i64,
     /// Grows whenever it begins to be filled anew, and so lacks what peers held it for having.
     pub fills: u64,
     /// How far its senders are, if it is ours.
@@ -98,6 +100,7 @@ impl Member {
             last_synced: 0,
             synced_from: BTreeMap::new(),
             connection: None,
+            lost_until: 0,
             fills: 0,
             reported: None,
             refusals: 0,
@@ -127,6 +130,12 @@ impl Member {
     /// Time of the newest record that it surely has of another member's, 0 if there is none.
     pub fn has_from(&self, other: &StorageId) -> i64 {
         self.synced_from.get(other).copied().unwrap_or(0).into()
+    }
+
+    /// The same, or up to when its source gave it everybody's files.
+    pub fn was_given(&self, other: &StorageId) -> i64 {
+        let filled = if self.is_settled() && self.source.is_some() { self.sync_until } else { 0 };
+        self.has_from(other).max(filled)
     }
 
     /// It begins to be filled: nothing that was known of its content holds.

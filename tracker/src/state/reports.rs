@@ -219,24 +219,22 @@ impl Cluster {
 impl Group {
     /// What a told status makes of a member's (native-cluster.md 2.5), if anything.
     ///
-    /// Two rules more keep a member without its old files from service. One that is being filled may repair a disk
-    /// meanwhile, but that does not fill it. And whether it is filled only its source can tell, not it itself.
+    /// Three rules more keep a member without its old files from service. One that is being filled may repair a disk
+    /// meanwhile, but that does not fill it. Whether it is filled only its source can tell; one that was its source before
+    /// says so, too, whenever it starts. And a copy ends after it has begun: one that ends while the member waits began
+    /// before its disk was emptied once more.
     fn merged(&self, member: &Member, told: StorageStatus, from: IpAddr) -> Option<StorageStatus> {
         use StorageStatus as S;
         let has_address = |member: &Member| [Some(member.ip), member.alternate_ip].contains(&Some(from));
-        let by_itself = has_address(member)
-            && member
-                .source
-                .and_then(|source| self.member(&source))
-                .is_none_or(|source| !has_address(source));
+        let source = member.source.and_then(|source| self.member(&source));
+        // A source may call from an address that nobody has told the tracker.
+        let by_source = source.is_some_and(has_address) || !self.members.iter().any(has_address);
         match (member.status, told) {
             (S::INIT | S::ONLINE | S::ACTIVE | S::RECOVERY, _) => None,
             (before, S::DELETED | S::IP_CHANGED) => (before != told).then_some(told),
             (S::DELETED | S::IP_CHANGED, _) => None,
-            (S::WAIT_SYNC, S::SYNCING) => (!by_itself).then_some(told),
-            (S::WAIT_SYNC | S::SYNCING, S::OFFLINE | S::ONLINE | S::ACTIVE) => {
-                (!by_itself).then_some(S::OFFLINE)
-            }
+            (S::WAIT_SYNC, S::SYNCING) => by_source.then_some(told),
+            (S::SYNCING, S::OFFLINE | S::ONLINE | S::ACTIVE) => by_source.then_some(S::OFFLINE),
             (S::OFFLINE, S::RECOVERY) => Some(told),
             _ => None,
         }

@@ -168,24 +168,20 @@ fn a_trunk_server_that_is_nobody() {
 }
 
 #[test]
-fn a_member_that_waits_though_it_has_served() {
-    let line = |status: u8, until: i64, wrote: i64| {
-        format!(
-            "\tstatus={status}\n\tsync_src_server=10.0.0.1\n\tsync_until_timestamp={until}\n\tlast_source_update={wrote}\n"
-        )
-    };
-    for (status, until, wrote, expected) in [
-        (1, 100, 101, StorageStatus::OFFLINE),
-        (2, 100, 101, StorageStatus::OFFLINE),
-        (1, 100, 100, StorageStatus::WAIT_SYNC),
-        (2, 100, 0, StorageStatus::SYNCING),
-        // Before it was wiped it wrote, too; and INIT is no state to be stuck in.
-        (1, 0, 101, StorageStatus::WAIT_SYNC),
+fn a_member_that_waits_goes_on_waiting() {
+    for (saved, expected) in [
+        (0, StorageStatus::INIT),
+        (1, StorageStatus::WAIT_SYNC),
+        (2, StorageStatus::SYNCING),
+        (5, StorageStatus::OFFLINE),
+        (7, StorageStatus::OFFLINE),
+        (9, StorageStatus::OFFLINE),
+        (42, StorageStatus::OFFLINE),
     ] {
-        let read =
-            read_files(GROUP, &(members(&[1]) + &storage(2, &line(status, until, wrote))), "", "", None);
-        assert_eq!(read.member(2).status, expected, "{status} {until} {wrote}");
-        read.says(&["10.0.0.2"]);
+        let second = storage(2, &format!("\tstatus={saved}\n\tsync_src_server=10.0.0.1\n"));
+        let read = read_files(GROUP, &(members(&[1]) + &second), "", "", None);
+        assert_eq!(read.member(2).status, expected, "{saved}");
+        assert_eq!(read.said.contains("still waits"), read.member(2).is_filling());
     }
 }
 

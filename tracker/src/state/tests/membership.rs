@@ -14,9 +14,9 @@ fn a_new_member_is_filled_by_an_active_one_and_then_serves() {
     let (mut new, answer) = sim.join(B, &fresh("group1"));
     assert_eq!(answer.unwrap().status, StorageStatus::INIT);
     sim.now += 5;
-    let told = sim.cluster.sync_dest_request(&new, sim.now).unwrap().unwrap();
-    assert_eq!(told, SyncSource { source: Some(id(A)), until: sim.now });
-    sim.cluster.sync_notify(&new, &told, sim.now).unwrap();
+    let told = sim.cluster.sync_dest_request(&new).unwrap().unwrap();
+    assert_eq!(told, SyncSource { source: Some(id(A)), until: known("group1").join_time });
+    sim.cluster.sync_notify(&new, &told).unwrap();
     assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC);
     let news = sim.beat(&mut new).members.unwrap();
     assert_eq!(
@@ -26,8 +26,8 @@ fn a_new_member_is_filled_by_an_active_one_and_then_serves() {
     assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC, "a beat does not end the filling");
     assert_eq!(sim.beat(&mut sessions[0]).members.unwrap().len(), 2);
     assert_eq!(sim.beat(&mut sessions[0]).members, None, "told once");
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B), sim.now), Ok(Some(told)));
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(A), sim.now), Ok(None));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B)), Ok(Some(told)));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(A)), Ok(None));
     for status in [StorageStatus::SYNCING, StorageStatus::OFFLINE] {
         let brief = Brief { status, id: Some(id(B)), ..Brief::NONE };
         sim.cluster.report_status(group("group1"), &brief, ip(A)).unwrap();
@@ -42,7 +42,7 @@ fn the_first_member_of_a_group_needs_nobody() {
     let mut sim = Sim::new(rules());
     let (mut session, answer) = sim.join(A, &fresh("group1"));
     assert_eq!(answer.unwrap().status, StorageStatus::INIT);
-    assert_eq!(sim.cluster.sync_dest_request(&session, sim.now), Ok(None));
+    assert_eq!(sim.cluster.sync_dest_request(&session), Ok(None));
     assert_eq!(sim.status("group1", A), StorageStatus::ONLINE);
     sim.beat(&mut session);
     assert_eq!(sim.status("group1", A), StorageStatus::ACTIVE);
@@ -53,7 +53,7 @@ fn a_new_member_waits_while_no_member_is_active() {
     let (mut sim, sessions) = Sim::with(rules(), &[("group1", A, 5000)]);
     sim.cluster.disconnected(&sessions[0]);
     let (session, _) = sim.join(B, &fresh("group1"));
-    assert_eq!(sim.cluster.sync_dest_request(&session, sim.now), Err(Status::ENOENT));
+    assert_eq!(sim.cluster.sync_dest_request(&session), Err(Status::ENOENT));
 }
 
 #[test]
@@ -241,9 +241,9 @@ fn nobody_who_has_not_joined_is_heard() {
     assert_eq!(sim.cluster.beat(&mut stranger, None, now), Err(Status::EACCES));
     assert_eq!(sim.cluster.disk_usage(&mut stranger, &[]), Err(Status::EACCES));
     assert_eq!(sim.cluster.sync_report(&mut stranger, &[]), Err(Status::EACCES));
-    assert_eq!(sim.cluster.sync_dest_request(&stranger, now), Err(Status::EACCES));
+    assert_eq!(sim.cluster.sync_dest_request(&stranger), Err(Status::EACCES));
     assert_eq!(sim.cluster.sync_dest_query(&stranger), Err(Status::EACCES));
-    assert_eq!(sim.cluster.sync_notify(&stranger, &none, now), Err(Status::EACCES));
+    assert_eq!(sim.cluster.sync_notify(&stranger, &none), Err(Status::EACCES));
     assert_eq!(sim.cluster.change_status(&stranger, StorageStatus::ACTIVE), Err(Status::EACCES));
 }
 
