@@ -24,6 +24,7 @@ mod process;
 mod reference;
 mod refusals;
 mod say;
+mod stalled;
 mod theirs;
 mod torture;
 mod wait;

@@ -2,11 +2,14 @@
 //!
 //! They run where FastDFS 6.16 is on the PATH; the same operations in a group of ours alone run everywhere.
 
-mod book;
+pub(crate) mod book;
 
-use crate::group::Group;
+use crate::address;
 use crate::group::server::Make::{self, Ours, Theirs};
+use crate::group::server::Server;
+use crate::group::{Group, JOIN};
 use crate::theirs::is_here;
+use crate::wait::until;
 use book::Book;
 
 /// Everything through each member in turn; then one more member, which must get what there was and take part; then deletes
@@ -70,4 +73,57 @@ async fn a_storage_of_ours_and_one_of_theirs_agree() {
     if is_here("a_storage_of_ours_and_one_of_theirs_agree") {
         a_group_agrees(&[Ours], &[Ours, Theirs], Theirs).await;
     }
+}
+
+/// Two trackers, one of each kind, above a storage of each: the leader dies, the other tracker leads and everything goes on;
+/// and the same the other way round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trackers_of_both_kinds_lead_in_turn() {
+    if !is_here("trackers_of_both_kinds_lead_in_turn") {
+        return;
+    }
+    let mut group = Group::start(&[Ours, Theirs], &[Ours, Theirs]).await;
+    let client = group.client();
+    let mut book = Book::default();
+    let mut leaders = Vec::new();
+    for _ in 0..2 {
+        let leader = agreed_leader(&group).await;
+        leaders.push(group.trackers[leader].make);
+        group.trackers[leader].kill();
+        assert_eq!(agreed_leader(&group).await, 1 - leader, "the other one");
+        group.wait_active().await;
+        for index in 0..group.nodes.len() {
+            book.fill(&client, group.native(index), group.nodes[index].make).await;
+        }
+        book.check(&group).await;
+        group.trackers[leader].start();
+        group.trackers[leader].wait_listening().await;
+        // Who comes back follows who leads.
+        assert_eq!(agreed_leader(&group).await, 1 - leader, "it leads on");
+        group.wait_active().await;
+        book.fill(&client, group.native(0), Ours).await;
+        book.check(&group).await;
+    }
+    assert!(leaders.contains(&Ours) && leaders.contains(&Theirs), "{leaders:?}");
+}
+
+/// The tracker that all trackers that run call the leader.
+async fn agreed_leader(group: &Group) -> usize {
+    until("a leader that all agree on", JOIN, async || {
+        let mut named = Vec::new();
+        for index in 0..group.trackers.len() {
+            if group.trackers[index].is_up() {
+                named.push(group.only(index).leader().await.map_err(|error| format!("{error:?}"))?);
+            }
+        }
+        let leader = named.first().expect("one runs");
+        let is_it = |tracker: &Server| *leader == address::tracker(tracker.ip).to_string();
+        match group.trackers.iter().position(is_it) {
+            Some(index) if group.trackers[index].is_up() && named.iter().all(|name| name == leader) => {
+                Ok(index)
+            }
+            _ => Err(format!("{named:?}")),
+        }
+    })
+    .await
 }
