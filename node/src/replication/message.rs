@@ -14,7 +14,7 @@ use protocol::wire::{Request, StreamRequest};
 use protocol::{FileId, GroupName, LogicName};
 
 use super::step::{Form, Purpose};
-use crate::store::{Entry, Outgoing, Store};
+use crate::store::{Entry, Op, Outgoing, Store};
 
 /// Content up to this size is read at once and leaves with its head.
 const SMALL: u64 = 256 * 1024;
@@ -105,15 +105,17 @@ impl Writer<'_> {
     }
 
     async fn about_file(&self, entry: &Entry, form: Form) -> io::Result<Prepared> {
+        let renamed = match &entry.op {
+            Op::Rename(old) => Some(old),
+            _ => None,
+        };
         let file = match (self.store.outgoing(&entry.name).await?, &form) {
-            (Outgoing::Missing, Form::Rename(old))
-                if !matches!(self.store.outgoing(old).await?, Outgoing::Missing) =>
-            {
-                // The rename was broken off before it was made.
-                return Ok(NOTHING);
-            }
-            (Outgoing::Missing, Form::Rename(old)) => {
-                // It has gone on to another name, or was deleted; here the old name says so, too.
+            (Outgoing::Missing, _) if let Some(old) = renamed => {
+                if !matches!(self.store.outgoing(old).await?, Outgoing::Missing) {
+                    // The rename was broken off before it was made.
+                    return Ok(NOTHING);
+                }
+                // It has gone on to another name, or was deleted; the old name is gone in either case.
                 let gone = SyncDelete { time: self.time(entry), group: self.group, name: old.clone() };
                 return Ok(whole(Form::Delete(old.clone()), 0, gone.to_frame()));
             }

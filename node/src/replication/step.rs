@@ -94,14 +94,15 @@ pub(crate) fn first(entry: &Entry, known: Known) -> Form {
 /// What an answer to `form` means. `size` is that of the file here.
 pub(crate) fn after(entry: &Entry, form: &Form, answer: Answer, size: u64) -> Step {
     const DONE: Step = Step::Done { had: false };
+    // The peer has the file under its new name. One that was away may have it under the old name, too.
+    let has_it = |had| match &entry.op {
+        Op::Rename(old) => Step::Then(Form::Delete(old.clone())),
+        _ => Step::Done { had },
+    };
     match (form, answer) {
-        (Form::Create, Answer::Status(Status::EEXIST))
-        | (Form::CreateHad, Answer::Status(Status::EEXIST)) => Step::Done { had: true },
-        (Form::Update, Answer::Status(Status::OK | Status::EEXIST)) => match &entry.op {
-            // The name that went; its removal is harmless where it is not there.
-            Op::Rename(old) => Step::Then(Form::Delete(old.clone())),
-            _ => DONE,
-        },
+        (Form::Create | Form::CreateHad, Answer::Status(Status::EEXIST)) => has_it(true),
+        (Form::Create | Form::Update, Answer::Status(Status::OK))
+        | (Form::Update, Answer::Status(Status::EEXIST)) => has_it(false),
         (Form::Append(..) | Form::Modify(..), Answer::Status(Status::EEXIST)) => DONE,
         (Form::Append(..) | Form::Modify(..) | Form::Truncate(..), Answer::Status(Status::ENOENT)) => {
             Step::Then(Form::Update)
@@ -116,7 +117,7 @@ pub(crate) fn after(entry: &Entry, form: &Form, answer: Answer, size: u64) -> St
             Step::Then(if there == size { Form::CreateHad } else { Form::Update })
         }
         (Form::Ask(Purpose::BeforeCreate), Answer::Status(Status::ENOENT)) => Step::Then(Form::Create),
-        (Form::Ask(Purpose::Verify), Answer::Size(there)) if there == size => DONE,
+        (Form::Ask(Purpose::Verify), Answer::Size(there)) if there == size => has_it(false),
         (Form::Ask(Purpose::Verify), Answer::Size(_) | Answer::Status(Status::ENOENT)) => {
             Step::Then(Form::Update)
         }
@@ -203,6 +204,13 @@ mod tests {
         check(&create, Form::Truncate(2, 1), status(Status::EEXIST), Step::Then(Form::Ask(Purpose::Verify)));
         check(&rename, Form::Rename(name("old")), status(Status::OK), Step::Then(Form::Ask(Purpose::Verify)));
         check(&rename, Form::Rename(name("old")), status(Status::ENOENT), Step::Then(Form::Create));
+        let gone = Step::Then(Form::Delete(name("old")));
+        for answer in [Status::OK, Status::EEXIST] {
+            check(&rename, Form::Create, status(answer), gone.clone());
+        }
+        check(&rename, Form::Ask(Purpose::Verify), Answer::Size(10), gone);
+        check(&rename, Form::Delete(name("old")), status(Status::OK), done(false));
+        check(&rename, Form::Delete(name("old")), status(Status::ENOENT), done(false));
         check(&create, Form::Delete(name("file")), status(Status::ENOENT), done(false));
         check(&create, Form::Link(name("t")), status(Status::ENOENT), Step::Then(Form::Update));
         check(&create, Form::Ask(Purpose::BeforeCreate), Answer::Size(10), Step::Then(Form::CreateHad));
