@@ -26,7 +26,7 @@ use crate::trackers::Trackers;
 use crate::view::{Standing, View};
 use ask::Round;
 use memory::{Nowhere, Silent};
-use plan::{Knowledge, Plan, is_told_by_name};
+use plan::{Knowledge, Plan};
 
 pub(crate) use content::{RemoteContent, RemoteFile};
 
@@ -36,6 +36,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest answer that is no content: metadata.
 const MAX_ANSWER: u64 = 1 << 20;
+
+/// Flags of a question about a file whose content matters, not its checksum.
+const NO_CHECKSUM: FileInfoFlags = FileInfoFlags(FileInfoFlags::NO_CRC32.0 | FileInfoFlags::QUIET.0);
 
 /// Why there is nothing from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +98,7 @@ impl Remote {
 
     /// Size and time of a file, and who has it.
     pub(crate) async fn find(&self, id: &FileId) -> Result<RemoteFile, Miss> {
-        // Content that never changes needs no checksum from over there, and what does change has none that would hold.
-        let flags = FileInfoFlags(FileInfoFlags::NO_CRC32.0 | FileInfoFlags::QUIET.0);
-        let (at, info) = self.ask_info(id, flags).await?;
+        let (at, info) = self.ask_info(id, NO_CHECKSUM).await?;
         Ok(RemoteFile::new(self.clone(), id.clone(), at, &info))
     }
 
@@ -111,8 +112,15 @@ impl Remote {
         // For a checksum, a member may have to read all of the file.
         let quick = flags.has(FileInfoFlags::NO_CRC32);
         let patience = if quick { self.patience() } else { self.0.pool.limits().network_timeout };
-        let asked = self.first_within(patience, id, &[], move |connection| {
-            call::<FileInfo>(pool.clone(), connection, Command::QUERY_FILE_INFO, frame.clone())
+        let deleted = self.0.deleted_at(id)?;
+        let asked = self.first_of(self.0.plan(id), patience, id, &[], move |connection| {
+            let asked = call::<FileInfo>(pool.clone(), connection, Command::QUERY_FILE_INFO, frame.clone());
+            async move {
+                match asked.await? {
+                    (at, info) if deleted.is_some_and(|deleted| info.time < deleted) => Err(no_such_file(at)),
+                    (_, info) => Ok(info),
+                }
+            }
         });
         asked.await
     }
@@ -123,7 +131,7 @@ impl Remote {
         let asked = self.first(id, &[], move |connection| {
             call::<Bytes>(pool.clone(), connection, Command::GET_METADATA, frame.clone())
         });
-        asked.await.map(|(_, text)| text)
+        asked.await.map(|(_, (_, text))| text)
     }
 
     /// A part of a file; `len` 0 means to the end. It begins to flow once this returns.
@@ -185,12 +193,17 @@ impl Remote {
         F: Fn(Connection) -> Fut + Clone + Send + Sync,
         Fut: Future<Output = Result<T, ClientError>> + Send,
     {
-        self.first_within(self.patience(), id, skip, ask).await
+        let plan = match self.0.deleted_at(id)? {
+            None => self.0.plan(id),
+            Some(_) => Plan::only(self.ask_info(id, NO_CHECKSUM).await?.0),
+        };
+        self.first_of(plan, self.patience(), id, skip, ask).await
     }
 
-    /// Asks the members in turn.
-    async fn first_within<T, F, Fut>(
+    /// Asks the members of a plan in turn.
+    async fn first_of<T, F, Fut>(
         &self,
+        plan: Plan,
         patience: Duration,
         id: &FileId,
         skip: &[SocketAddr],
@@ -202,18 +215,15 @@ impl Remote {
         Fut: Future<Output = Result<T, ClientError>> + Send,
     {
         let shared = &*self.0;
-        if !may_be_elsewhere(&id.name) || shared.store.was_deleted(&id.name) && shared.is_own_group(id) {
-            return Err(Miss::Nowhere);
-        }
-        if shared.nowhere.contains(id) {
+        if !may_be_elsewhere(&id.name) || shared.nowhere.contains(id) {
             return Err(Miss::Nowhere);
         }
         if shared.own_id().is_none() {
             return Err(Miss::Unreachable);
         }
-        let outcome = Round::new(shared, id, patience, skip).first(ask).await;
+        let outcome = Round::new(shared, id, patience, plan, skip).first(ask).await;
         // A slave's name is known before the slave is there.
-        if matches!(outcome, Err(Miss::Nowhere)) && is_told_by_name(id) {
+        if matches!(outcome, Err(Miss::Nowhere)) && id.name.is_made_once() {
             shared.nowhere.note(id);
         }
         outcome
@@ -232,6 +242,15 @@ impl Shared {
         let own = self.own_addresses();
         let knowledge = Knowledge { peers: &self.peers, own: &own, source_ip: self.view.source_ip(id) };
         Plan::own_group(id, &knowledge, |at| self.silent.contains(at))
+    }
+
+    /// When the file was deleted, if it was and its name can come again: then only what was made later is the file. Other
+    /// names are gone with their file.
+    fn deleted_at(&self, id: &FileId) -> Result<Option<i64>, Miss> {
+        match self.store.deleted_at(&id.name).filter(|_| self.is_own_group(id)) {
+            Some(_) if id.name.is_made_once() => Err(Miss::Nowhere),
+            deleted => Ok(deleted),
+        }
     }
 
     /// Who this node is; before a tracker said so, the address that it had when it ran last.
@@ -273,16 +292,23 @@ fn may_be_elsewhere(name: &LogicName) -> bool {
         && !(name.as_str().ends_with("-m") && name.kind() != Ok(FileKind::Normal))
 }
 
-/// One question whose answer fits in memory.
+/// One question whose answer fits in memory; gives also who answered.
 async fn call<A: Response>(
     pool: Pool,
     mut connection: Connection,
     command: Command,
     frame: Bytes,
-) -> Result<A, ClientError> {
+) -> Result<(SocketAddr, A), ClientError> {
     connection.send(command, &frame).await?;
     let body = connection.answer(command, MAX_ANSWER).await;
     let address = connection.address();
     pool.give_back(connection);
-    A::decode_body(&body?).map_err(|source: DecodeError| ClientError::Answer { address, command, source })
+    let answer = A::decode_body(&body?);
+    let nonsense = |source: DecodeError| ClientError::Answer { address, command, source };
+    answer.map(|answer| (address, answer)).map_err(nonsense)
+}
+
+/// What a member's answer means that has only what was deleted.
+fn no_such_file(address: SocketAddr) -> ClientError {
+    ClientError::Refused { address, command: Command::QUERY_FILE_INFO, status: Status::ENOENT }
 }

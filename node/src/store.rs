@@ -200,6 +200,11 @@ impl Store {
         self.0.deletes.contains(name)
     }
 
+    /// When it was deleted, unix seconds by the clock of whoever did it.
+    pub fn deleted_at(&self, name: &LogicName) -> Option<i64> {
+        self.0.deletes.time_of(name)
+    }
+
     /// Hears of every record that the binlog gets.
     pub fn binlog_watch(&self) -> watch::Receiver<BinlogPosition> {
         self.0.binlog.watch()

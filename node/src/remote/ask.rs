@@ -65,8 +65,13 @@ pub(super) struct Round<'a, T> {
 
 impl<'a, T: Send + 'a> Round<'a, T> {
     /// `skip` are members that failed already.
-    pub(super) fn new(shared: &'a Shared, id: &'a FileId, patience: Duration, skip: &[SocketAddr]) -> Self {
-        let mut plan = shared.plan(id);
+    pub(super) fn new(
+        shared: &'a Shared,
+        id: &'a FileId,
+        patience: Duration,
+        mut plan: Plan,
+        skip: &[SocketAddr],
+    ) -> Self {
         let queue = std::mem::take(&mut plan.first).into();
         Self {
             shared,

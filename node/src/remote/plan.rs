@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use protocol::FileId;
 use protocol::cluster::StorageStatus;
-use protocol::file_id::{FileKind, Source};
+use protocol::file_id::Source;
 
 use crate::peers::{Peer, Peers, is_tombstone};
 
@@ -44,6 +44,11 @@ impl Plan {
     /// For a file of another group: a tracker knows.
     pub(super) fn foreign() -> Self {
         Self { ask_tracker: true, ask_list: true, ..Self::default() }
+    }
+
+    /// For a file that this member has.
+    pub(super) fn only(holder: SocketAddr) -> Self {
+        Self { first: vec![holder], ..Self::default() }
     }
 
     /// For a file of the own group.
@@ -84,15 +89,10 @@ impl Plan {
             rest,
             last,
             // Slaves are named after their master, whoever took them.
-            source: maker.filter(|_| is_told_by_name(id)).as_ref().map(address),
-            is_own: is_own && is_told_by_name(id),
+            source: maker.filter(|_| id.name.is_made_once()).as_ref().map(address),
+            is_own: is_own && id.name.is_made_once(),
         }
     }
-}
-
-/// Whether the source in the name is the member that took the file from a client.
-pub(super) fn is_told_by_name(id: &FileId) -> bool {
-    !matches!(id.name.kind(), Ok(FileKind::Slave) | Err(_))
 }
 
 fn address(peer: &Peer) -> SocketAddr {

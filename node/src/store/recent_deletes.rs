@@ -22,7 +22,8 @@ const TAIL: u64 = 8 << 20;
 /// Names by their hash: with 64 keyed bits, that two of so few meet is out of the question.
 #[derive(Default)]
 struct Gone {
-    by_name: HashMap<u64, u64>,
+    /// Turn and time of the last delete.
+    by_name: HashMap<u64, (u64, i64)>,
     order: VecDeque<(u64, u64)>,
     newest: u64,
 }
@@ -40,20 +41,20 @@ impl RecentDeletes {
     }
 
     /// A file is gone, also one that never came here.
-    pub(super) fn note(&self, name: &LogicName) {
-        self.remember(name.as_str());
+    pub(super) fn note(&self, name: &LogicName, time: i64) {
+        self.remember(name.as_str(), time);
     }
 
-    fn remember(&self, name: &str) {
+    fn remember(&self, name: &str, time: i64) {
         let key = self.hasher.hash_one(name);
         let mut gone = self.lock();
         gone.newest += 1;
         let turn = gone.newest;
-        gone.by_name.insert(key, turn);
+        gone.by_name.insert(key, (turn, time));
         gone.order.push_back((key, turn));
         if gone.order.len() > MAX_NAMES
             && let Some((oldest, turn)) = gone.order.pop_front()
-            && gone.by_name.get(&oldest) == Some(&turn)
+            && gone.by_name.get(&oldest).is_some_and(|(last, _)| *last == turn)
         {
             gone.by_name.remove(&oldest);
         }
@@ -67,20 +68,25 @@ impl RecentDeletes {
 
     /// Whether the name is known to be gone.
     pub(super) fn contains(&self, name: &LogicName) -> bool {
-        self.knows(name.as_str())
+        self.time_of(name).is_some()
     }
 
-    fn knows(&self, name: &str) -> bool {
+    /// When the name's file was deleted, if it is known to be gone: unix seconds, by the clock of whoever deleted it.
+    pub(super) fn time_of(&self, name: &LogicName) -> Option<i64> {
+        self.time(name.as_str())
+    }
+
+    fn time(&self, name: &str) -> Option<i64> {
         let key = self.hasher.hash_one(name);
-        self.lock().by_name.contains_key(&key)
+        self.lock().by_name.get(&key).map(|(_, time)| *time)
     }
 
     /// Follows what happens to files.
     pub(super) fn follow(&self, record: &Record<'_>) {
         match record.op {
-            Op::Delete => self.remember(record.name),
+            Op::Delete => self.remember(record.name, record.time),
             Op::Rename(old) => {
-                self.remember(old);
+                self.remember(old, record.time);
                 self.forget(record.name);
             }
             Op::Create | Op::Update | Op::Link(_) => self.forget(record.name),
@@ -108,13 +114,14 @@ impl RecentDeletes {
             }
             let Ok(text) = std::str::from_utf8(&line) else { continue };
             let mut words = text.split_ascii_whitespace();
-            let (Some(_time), Some(op), Some(name)) = (words.next(), words.next(), words.next()) else {
+            let (Some(time), Some(op), Some(name)) = (words.next(), words.next(), words.next()) else {
                 continue;
             };
+            let Ok(time) = time.parse() else { continue };
             match op {
-                "D" | "d" => self.remember(name),
+                "D" | "d" => self.remember(name, time),
                 "R" | "r" => {
-                    words.next().into_iter().for_each(|old| self.remember(old));
+                    words.next().into_iter().for_each(|old| self.remember(old, time));
                     self.forget(name);
                 }
                 "C" | "c" | "U" | "u" | "L" | "l" => self.forget(name),
@@ -134,32 +141,32 @@ mod tests {
         let names = RecentDeletes::default();
         let happens = |op, name| names.follow(&Record { time: 1, side: Side::Source, op, name });
         happens(Op::Create, "a");
-        assert!(!names.knows("a"));
+        assert!(names.time("a").is_none());
         happens(Op::Delete, "a");
-        assert!(names.knows("a"));
+        assert!(names.time("a").is_some());
         happens(Op::Create, "a");
-        assert!(!names.knows("a"));
+        assert!(names.time("a").is_none());
         happens(Op::Rename("b"), "c");
-        assert!(names.knows("b"));
-        assert!(!names.knows("c"));
+        assert!(names.time("b").is_some());
+        assert!(names.time("c").is_none());
     }
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_go_first() {
         let names = RecentDeletes::default();
-        names.remember("first");
-        names.remember("again");
+        names.remember("first", 1);
+        names.remember("again", 1);
         names.forget("again");
-        names.remember("again");
+        names.remember("again", 1);
         for number in 0..MAX_NAMES - 2 {
-            names.remember(&number.to_string());
+            names.remember(&number.to_string(), 1);
         }
-        assert!(!names.knows("first"));
-        assert!(names.knows("again"), "its first turn is over, its second is not");
-        names.remember("more");
-        assert!(names.knows("again"));
-        names.remember("still more");
-        assert!(!names.knows("again"));
+        assert!(names.time("first").is_none());
+        assert!(names.time("again").is_some(), "its first turn is over, its second is not");
+        names.remember("more", 1);
+        assert!(names.time("again").is_some());
+        names.remember("still more", 1);
+        assert!(names.time("again").is_none());
         assert_eq!(names.lock().order.len(), MAX_NAMES);
     }
 
@@ -173,7 +180,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         names.read_tail(&path).unwrap();
         for (name, is_gone) in [("a", true), ("b", true), ("e", false), ("old", true), ("new", false)] {
-            assert_eq!(names.knows(name), is_gone, "{name}");
+            assert_eq!(names.time(name).is_some(), is_gone, "{name}");
         }
+        assert_eq!((names.time("a"), names.time("old")), (Some(2), Some(7)));
     }
 }

@@ -78,7 +78,7 @@ impl Store {
 impl Inner {
     fn receive_delete(&self, path: &StorePath, name: &LogicName, time: i32) -> Result<Outcome, WriteError> {
         // Whoever still has it must not give it back, whether it was here or not.
-        self.deletes.note(name);
+        self.deletes.note(name, time.into());
         let deleted = match path.dir.unlink(name.true_name()) {
             Ok(()) => {
                 self.sync_name(&path.dir, name)?;

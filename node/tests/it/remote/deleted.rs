@@ -53,6 +53,30 @@ async fn what_clients_and_members_deleted_is_gone_also_after_a_restart() {
     assert_eq!(body(&lagging.get(&kept).await), "kept");
 }
 
+/// A slave is named after its master, so one can be made again after a delete, at any member.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slave_that_was_made_again_is_found_and_the_deleted_one_is_not() {
+    let other = holder().await;
+    let lagging = Lagging::among(&[other.address]).await;
+    let master = lagging.node.upload(b"the master", "txt").await;
+    let slave = FileId::parse(&master.to_string().replace(".txt", "_50x50.txt")).expect("a name");
+    let set_age = |seconds: u64| {
+        let at = std::time::SystemTime::now() - Duration::from_secs(seconds);
+        let file = std::fs::File::options().write(true).open(other.path(&slave)).expect("it is there");
+        file.set_modified(at).expect("the time can be set");
+    };
+    place(&other, &slave, "the first");
+    set_age(100);
+    assert_eq!(lagging.download(&slave).await.as_deref(), Ok("the first"));
+    place(&lagging.node, &slave, "the first");
+    lagging.node.client().delete(lagging.node.address, &slave).await.expect("it is there");
+    assert_eq!(lagging.download(&slave).await, Err(Status::ENOENT), "the other lags");
+    assert_eq!(lagging.status(&slave).await, 404);
+    place(&other, &slave, "the second");
+    assert_eq!(lagging.download(&slave).await.as_deref(), Ok("the second"));
+    assert_eq!(body(&lagging.get(&slave).await), "the second");
+}
+
 /// The disk of a node was replaced: what it made itself is with the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_files_that_are_lost_are_read_from_the_others() {
