@@ -149,7 +149,6 @@ fn gather(native: &Native, connection: &mut Connection, files: &mut Vec<(Incomin
         && check_group(native, group).is_ok()
         && let Some((first, _)) = files.first()
         && first.mode == IncomingMode::Create
-        && first.name.store_path() == name.store_path()
         && files.iter().all(|(file, _)| file.name != name)
     {
         let content = Bytes::copy_from_slice(body.get(head_len..).unwrap_or_default());

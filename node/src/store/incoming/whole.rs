@@ -1,12 +1,14 @@
 //! Whole files: created, or replaced by what their source has now.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use gateway::files::WriteError;
 use protocol::LogicName;
-use protocol::file_id::FileKind;
+use protocol::file_id::{FileKind, StorePathIndex};
 use rustix::fs::FileType;
 
 use super::super::binlog::{Op, Record, Side};
@@ -47,20 +49,34 @@ pub struct Receive {
 }
 
 impl Store {
-    /// Takes files whose content is in memory: one job for their store path, one write for their records. All lie on
-    /// the same store path and have different names.
+    /// Takes files whose content is in memory: one job for each store path, one write for its records. The outcomes are in
+    /// the order of the files.
     pub async fn receive(&self, files: Vec<(IncomingFile, Bytes)>) -> Vec<Result<Outcome, WriteError>> {
-        let count = files.len();
-        match self.try_receive(files).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                // The first tells it in full.
-                let again = std::iter::repeat_with(|| Err(WriteError::Busy)).take(count.saturating_sub(1));
-                std::iter::once(Err(error)).chain(again).collect()
+        let mut outcomes: Vec<_> = files.iter().map(|_| Err(WriteError::Busy)).collect();
+        let mut by_path: BTreeMap<StorePathIndex, (Vec<usize>, Vec<_>)> = BTreeMap::new();
+        for (at, file) in files.into_iter().enumerate() {
+            let (places, files) = by_path.entry(file.0.name.store_path()).or_default();
+            places.push(at);
+            files.push(file);
+        }
+        let received =
+            by_path.into_values().map(async |(places, files)| (places, self.try_receive(files).await));
+        for (places, received) in join_all(received).await {
+            match received {
+                Ok(some) => places.into_iter().zip(some).for_each(|(at, outcome)| outcomes[at] = outcome),
+                Err(WriteError::Invalid(reason)) => {
+                    places.into_iter().for_each(|at| outcomes[at] = Err(WriteError::Invalid(reason)));
+                }
+                // The first tells it in full; the others stay busy.
+                Err(error) => {
+                    places.into_iter().take(1).zip([error]).for_each(|(at, error)| outcomes[at] = Err(error));
+                }
             }
         }
+        outcomes
     }
 
+    /// The same for files of one store path.
     async fn try_receive(
         &self,
         files: Vec<(IncomingFile, Bytes)>,

@@ -143,3 +143,33 @@ async fn futures_join(all: Vec<impl Future<Output = ()>>) {
     })
     .await;
 }
+
+/// What came ahead is stored together, by store path, and answered in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_several_store_paths_come_ahead() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let paths = format!(
+        "store_path_count = 2\nstore_path0 = {}\nstore_path1 = {}",
+        directories[0].path().display(),
+        directories[1].path().display()
+    );
+    let node = Running::start(fresh(), plain_cluster(), &paths).await;
+    let mut member = Member::of(&node).await;
+    let name = |number: usize| {
+        NORMAL.replace("M00", &format!("M{:02X}", number % 3)).replace("977", &format!("{number:03}"))
+    };
+    let ahead: Vec<u8> =
+        (0..300).flat_map(|number| file(16, &name(number), TIME, name(number).as_bytes())).collect();
+    for known in [OK, PRESENT] {
+        member.wire.send(&ahead).await;
+        for number in 0..300 {
+            let expected = if number % 3 == 2 { super::INVALID } else { known };
+            assert_eq!(member.answer().await, expected, "{number}");
+        }
+    }
+    for number in (0..300).filter(|number| number % 3 < 2) {
+        let content = fs::read(directories[number % 3].path().join("data").join(&name(number)[4..])).unwrap();
+        assert_eq!(content, name(number).as_bytes());
+        assert_eq!(node.binlog().matches(&format!("{TIME} c {}\n", name(number))).count(), 2);
+    }
+}
