@@ -28,6 +28,7 @@ use protocol::{GroupName, StorageId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::error;
 
 use crate::peers::{Peers, is_tombstone};
 use crate::store::{BinlogPosition, Store};
@@ -99,6 +100,8 @@ pub(crate) struct Replication {
     shared: Arc<Shared>,
     running: Arc<Mutex<HashMap<StorageId, Arc<Progress>>>>,
     changed: watch::Sender<u64>,
+    /// End of the binlog at the node's start.
+    began: BinlogPosition,
     reports: watch::Sender<Vec<SenderReport>>,
 }
 
@@ -124,7 +127,9 @@ impl Replication {
             own_port: conf.daemon.port(),
             window: Window::of(conf),
         };
+        let began = *shared.binlog.borrow();
         Self {
+            began,
             shared: Arc::new(shared),
             running: Arc::default(),
             changed: watch::Sender::new(0),
@@ -165,6 +170,10 @@ impl Replication {
 
     /// Runs a sender for every peer until `stop` is cancelled.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let (sync_dir, end) = (self.shared.store.sync_dir().to_owned(), self.began);
+        if let Err(error) = sender::blocking(move || mark::pull_back(&sync_dir, end)).await {
+            error!(%error, "marks cannot be checked");
+        }
         let senders = TaskTracker::new();
         let mut watch = self.shared.peers.watch();
         let mut changed = self.changed.subscribe();

@@ -53,7 +53,9 @@ struct Sender {
     seconds_to_go: Option<i64>,
     /// All before has arrived.
     mark: Position,
-    dead_letters: Vec<DeadLetter>,
+    dead_letters: i64,
+    /// The oldest of them.
+    first_dead_letters: Vec<DeadLetter>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +87,8 @@ impl Sender {
             per_second: report.per_second,
             seconds_to_go: report.seconds_to_go(),
             mark: progress.mark().into(),
-            dead_letters: progress.dead_letters().into_iter().map(DeadLetter::from).collect(),
+            dead_letters: report.dead_letters,
+            first_dead_letters: progress.first_dead_letters().into_iter().map(DeadLetter::from).collect(),
         }
     }
 }

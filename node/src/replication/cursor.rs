@@ -205,6 +205,12 @@ impl Cursor {
         }
     }
 
+    /// Whether this record is here and not dealt with.
+    pub(crate) fn has(&self, entry: &Entry) -> bool {
+        let queue = self.queues.get(&entry.name);
+        queue.is_some_and(|queue| queue.iter().any(|number| self.entry(*number) == Some(entry)))
+    }
+
     /// Whether the peer, once it has a record of this time, has all that is older: then the record may go over the
     /// connection by which the peer reports its progress to the trackers.
     pub(crate) fn is_safe_to_report(&self, time: i64) -> bool {

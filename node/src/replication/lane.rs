@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -19,7 +19,8 @@ use protocol::{Command, GroupName, Status, StorageId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::cursor::Number;
 use super::message::{Kind, Prepared, Writer};
@@ -60,6 +61,37 @@ pub(super) struct Lane {
     /// Messages given and not answered, oldest first.
     pub(super) under_way: VecDeque<(Number, Arc<Entry>)>,
     most: usize,
+    task: AbortHandle,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // What is under way goes again over another connection. Here it must not go on: an older copy would replace a
+        // newer one. An idle lane says good-bye.
+        if !self.under_way.is_empty() {
+            self.task.abort();
+        }
+    }
+}
+
+/// What the writer and the reader of a lane know of each other.
+struct Pulse(Mutex<Beat>);
+
+struct Beat {
+    /// When the peer last took bytes.
+    taken: Instant,
+    /// Messages that it has not answered.
+    owed: usize,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self(Mutex::new(Beat { taken: Instant::now(), owed: 0 }))
+    }
+
+    fn beat(&self) -> MutexGuard<'_, Beat> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What all lanes to a peer share.
@@ -119,9 +151,11 @@ impl Road {
         let (reading, writing) = connection.into_stream().into_split();
         let (expect, expected) = mpsc::unbounded_channel();
         let road = Arc::clone(self);
-        tokio::spawn(async move {
-            let write = road.write(lane, kind, writing, inbox, expect);
-            let read = road.read(lane, reading, expected);
+        let task = tokio::spawn(async move {
+            let pulse = Pulse::new();
+            let to_peer = ToPeer { stream: writing, pulse: &pulse, timeout: road.limits.network_timeout };
+            let write = road.write(lane, kind, to_peer, inbox, expect);
+            let read = road.read(lane, reading, &pulse, expected);
             // Whichever ends first takes the other along: the connection is of no use without it.
             let outcome = tokio::select! {
                 outcome = write => outcome,
@@ -131,7 +165,7 @@ impl Road {
                 let _ = road.events.send(Event::Broken { lane, error }).await;
             }
         });
-        Lane { jobs, under_way: VecDeque::new(), most }
+        Lane { jobs, under_way: VecDeque::new(), most, task: task.abort_handle() }
     }
 
     /// Ends with `Ok` when the sender drops the lane.
@@ -139,7 +173,7 @@ impl Road {
         &self,
         lane: usize,
         kind: Kind,
-        mut stream: OwnedWriteHalf,
+        mut to_peer: ToPeer<'_>,
         mut inbox: mpsc::Receiver<Job>,
         expect: mpsc::UnboundedSender<Expected>,
     ) -> io::Result<()> {
@@ -150,18 +184,23 @@ impl Road {
                 Ok(Some(job)) => Some(job),
                 Ok(None) => {
                     out.extend_from_slice(&frame(Command::QUIT, Status::OK, |_| {}));
-                    return self.flush(&mut stream, &mut out).await;
+                    return to_peer.flush(&mut out).await;
                 }
                 Err(_) => None,
             };
             let Some(mut job) = job else {
+                if to_peer.pulse.beat().owed > 0 {
+                    // FastDFS gets nothing before it has answered; the reader watches the time.
+                    continue;
+                }
                 out.extend_from_slice(&frame(Command::ACTIVE_TEST, Status::OK, |_| {}));
+                to_peer.pulse.beat().owed += 1;
                 let _ = expect.send(Expected::Alive);
-                self.flush(&mut stream, &mut out).await?;
+                to_peer.flush(&mut out).await?;
                 continue;
             };
             loop {
-                self.put(lane, &writer, job, &mut stream, &mut out, &expect).await?;
+                self.put(lane, &writer, job, &mut to_peer, &mut out, &expect).await?;
                 if out.len() >= GATHER {
                     break;
                 }
@@ -170,7 +209,7 @@ impl Road {
                     Err(_) => break,
                 }
             }
-            self.flush(&mut stream, &mut out).await?;
+            to_peer.flush(&mut out).await?;
         }
     }
 
@@ -180,7 +219,7 @@ impl Road {
         lane: usize,
         writer: &Writer<'_>,
         job: Job,
-        stream: &mut OwnedWriteHalf,
+        to_peer: &mut ToPeer<'_>,
         out: &mut BytesMut,
         expect: &mpsc::UnboundedSender<Expected>,
     ) -> io::Result<()> {
@@ -198,48 +237,53 @@ impl Road {
         };
         out.extend_from_slice(&message.head);
         let sent = message.head.len() as u64;
+        to_peer.pulse.beat().owed += 1;
         let _ = expect.send(Expected::Answer { number, form: message.form, size: message.size });
         let Some(mut rest) = message.rest else {
             self.store.counters().sync_out_bytes.done(sent);
             return Ok(());
         };
-        self.flush(stream, out).await?;
+        to_peer.flush(out).await?;
         while let Some(piece) = rest.next(&self.store).await? {
-            self.send(stream, &piece).await?;
+            to_peer.send(&piece).await?;
             self.store.counters().sync_out_bytes.done(piece.len() as u64);
         }
         Ok(())
     }
 
-    async fn flush(&self, stream: &mut OwnedWriteHalf, out: &mut BytesMut) -> io::Result<()> {
-        let outcome = self.send(stream, out).await;
-        if out.capacity() > 2 * GATHER {
-            *out = BytesMut::new();
+    /// The next answer. Its time begins anew with everything that the peer takes: a large file may take long.
+    async fn await_answer(
+        &self,
+        stream: &mut BufReader<OwnedReadHalf>,
+        pulse: &Pulse,
+    ) -> io::Result<(Header, Vec<u8>)> {
+        let mut since = Instant::now();
+        let answer = read_answer(stream);
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = sleep_until(since + self.limits.network_timeout) => {}
+            }
+            let taken = pulse.beat().taken;
+            if taken <= since {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            since = taken;
         }
-        out.clear();
-        outcome
-    }
-
-    /// Every part that the peer takes renews its time.
-    async fn send(&self, stream: &mut OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let written = timeout(self.limits.network_timeout, stream.write(bytes)).await;
-            let written = written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            bytes = bytes.get(written..).unwrap_or_default();
-        }
-        Ok(())
     }
 
     async fn read(
         &self,
         lane: usize,
         stream: OwnedReadHalf,
+        pulse: &Pulse,
         mut expected: mpsc::UnboundedReceiver<Expected>,
     ) -> io::Result<()> {
         let mut stream = BufReader::with_capacity(1024, stream);
         while let Some(expected) = expected.recv().await {
-            let answer = timeout(self.limits.network_timeout, read_answer(&mut stream)).await;
-            let (header, body) = answer.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let (header, body) = self.await_answer(&mut stream, pulse).await?;
+            pulse.beat().owed -= 1;
             let Expected::Answer { number, form, size } = expected else { continue };
             let answer = match (header.status, form.asks()) {
                 (Status::OK, true) => {
@@ -252,6 +296,35 @@ impl Road {
         }
         // The writer has ended; it tells why.
         std::future::pending().await
+    }
+}
+
+/// The writing half.
+struct ToPeer<'a> {
+    stream: OwnedWriteHalf,
+    pulse: &'a Pulse,
+    timeout: Duration,
+}
+
+impl ToPeer<'_> {
+    async fn flush(&mut self, out: &mut BytesMut) -> io::Result<()> {
+        let outcome = self.send(out).await;
+        if out.capacity() > 2 * GATHER {
+            *out = BytesMut::new();
+        }
+        out.clear();
+        outcome
+    }
+
+    /// Every part that the peer takes renews its time.
+    async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = timeout(self.timeout, self.stream.write(bytes)).await;
+            let written = written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            bytes = bytes.get(written..).unwrap_or_default();
+            self.pulse.beat().taken = Instant::now();
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::StorageId;
 use protocol::daemon::replace_file;
+use tracing::warn;
 
 use crate::store::BinlogPosition;
 use crate::store::state_text::{StateText, put};
@@ -90,6 +91,25 @@ pub(crate) fn path_of(stem: &Path) -> PathBuf {
 /// The list of records that the peer refused.
 pub(crate) fn dead_letters_of(stem: &Path) -> PathBuf {
     with_suffix(stem, ".dead")
+}
+
+/// Pulls marks behind `end`, where the binlog ends at the node's start, back there: a disk that failed or an operator made
+/// them, and records to come would be passed over. Blocking.
+pub(crate) fn pull_back(sync_dir: &Path, end: BinlogPosition) -> io::Result<()> {
+    for entry in fs::read_dir(sync_dir)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "mark") {
+            continue;
+        }
+        // A damaged one is its sender's to report.
+        if let Ok(Some(mark)) = Mark::load(&path)
+            && mark.position > end
+        {
+            warn!(path = %path.display(), ?end, "the mark is behind the end of the binlog, pulling it back");
+            Mark { position: end, ..mark }.save(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the file of a peer that has left aside, as the reference does: its name gets the time. Blocking.

@@ -6,8 +6,11 @@ use protocol::StorageId;
 use protocol::cluster::{SenderReport, SenderState};
 use tokio::sync::watch;
 
-use super::dead_letters::Letter;
+use super::dead_letters::{DeadLetters, Letter};
 use crate::store::BinlogPosition;
+
+/// Dead letters that are shown.
+const SHOWN: usize = 1000;
 
 /// How far a peer is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +35,8 @@ struct Known {
     /// Records since the last second, and the pace that comes of them.
     recent: u64,
     pace: u64,
-    dead: Vec<Letter>,
+    dead: usize,
+    first_dead: Vec<Letter>,
     /// Why the peer cannot be sent to.
     trouble: Option<String>,
 }
@@ -65,8 +69,11 @@ impl Progress {
         self.known().trouble = trouble.map(str::to_owned);
     }
 
-    pub(super) fn set_dead_letters(&self, letters: Vec<Letter>) {
-        self.known().dead = letters;
+    pub(super) fn set_dead_letters(&self, list: &DeadLetters) {
+        let mut known = self.known();
+        known.dead = list.len();
+        known.first_dead = list.letters().take(SHOWN).cloned().collect();
+        drop(known);
         self.tell();
     }
 
@@ -102,9 +109,9 @@ impl Progress {
         self.known().mark
     }
 
-    /// Records that the peer refused for good.
-    pub(crate) fn dead_letters(&self) -> Vec<Letter> {
-        self.known().dead.clone()
+    /// Records that the peer refused for good: the oldest of them.
+    pub(crate) fn first_dead_letters(&self) -> Vec<Letter> {
+        self.known().first_dead.clone()
     }
 
     /// For trackers and REST.
@@ -118,7 +125,7 @@ impl Progress {
             files_to_go: known.lag.files,
             bytes_to_go: known.lag.bytes,
             per_second: number(known.pace),
-            dead_letters: i64::try_from(known.dead.len()).unwrap_or(i64::MAX),
+            dead_letters: i64::try_from(known.dead).unwrap_or(i64::MAX),
             binlog_index: known.mark.index.into(),
             binlog_offset: number(known.mark.offset),
         }

@@ -92,7 +92,7 @@ impl Sender {
             }
             let began = Instant::now();
             let end = self.serve(&peer, &mut one).await;
-            one.save_mark().await;
+            one.save(&self.progress).await;
             match end {
                 End::Stopped => break,
                 End::PeerChanged | End::Filled => {}
@@ -186,7 +186,7 @@ impl Sender {
     async fn work(&self, stem: &Path, mark: Mark) -> io::Result<Work> {
         let path = mark::dead_letters_of(stem);
         let dead = blocking(move || DeadLetters::load(&path)).await?;
-        self.progress.set_dead_letters(dead.letters().to_vec());
+        self.progress.set_dead_letters(&dead);
         self.progress.set_mark(mark.position);
         let end = *self.shared.binlog.borrow();
         Ok(Work::new(self.peer, mark::path_of(stem), mark, dead, end))
@@ -235,7 +235,11 @@ impl Sender {
         info!(peer = %self.peer, address = %road.address, is_fdfs = kind == Kind::Fdfs, position = ?work.cursor.mark(),
             "replicating to the peer");
         self.progress.set_trouble(None);
-        match fill::announce(&self.shared, peer, &work.mark).await {
+        let announced = tokio::select! {
+            announced = fill::announce(&self.shared, peer, &work.mark) => announced,
+            () = self.stop.cancelled() => return End::Stopped,
+        };
+        match announced {
             Ok(true) => return End::Filled,
             Ok(false) => {}
             Err(reason) => return End::Failed(reason),
@@ -305,9 +309,9 @@ impl Run<'_> {
                 biased;
                 () = self.sender.stop.cancelled() => return End::Stopped,
                 Some(event) = inbox.recv() => {
-                    self.hear(event).await;
+                    self.hear(event);
                     while let Ok(event) = inbox.try_recv() {
-                        self.hear(event).await;
+                        self.hear(event);
                     }
                 }
                 _ = binlog.changed() => {}
@@ -332,14 +336,16 @@ impl Run<'_> {
     }
 
     async fn every_second(&mut self) {
-        self.work.save_mark().await;
+        self.work.save(&self.sender.progress).await;
         let lag = self.work.lag(&self.sender.shared);
-        self.sender.progress.set_mark(self.work.cursor.mark());
         self.sender.progress.set_lag(lag, self.work.filling.is_under_way());
         if self.work.dead_due <= Instant::now() {
             self.work.dead_due = Instant::now() + DEAD_LETTER_INTERVAL;
-            for letter in self.work.dead.letters().to_vec() {
-                self.work.cursor.push_again(letter.entry);
+            let Work { dead, cursor, .. } = &mut *self.work;
+            for letter in dead.letters() {
+                if !cursor.has(&letter.entry) {
+                    cursor.push_again(letter.entry.clone());
+                }
             }
         }
         if !self.sender.shared.window.is_open() {
@@ -401,7 +407,7 @@ impl Run<'_> {
         }
     }
 
-    async fn hear(&mut self, event: Event) {
+    fn hear(&mut self, event: Event) {
         match event {
             Event::Answered { lane, number, form, size, answer } => {
                 let Some(entry) = self.take(lane, number) else { return };
@@ -410,13 +416,13 @@ impl Run<'_> {
                         if matches!(form, Form::Create | Form::CreateHad | Form::Update) {
                             self.work.had_last = had;
                         }
-                        self.done(number, &entry, form != Form::CreateHad).await;
+                        self.done(number, &entry, form != Form::CreateHad);
                     }
                     Step::Then(form) => match self.lanes.get_mut(lane) {
                         Some(Some(lane)) => lane.give(number, &entry, form),
                         _ => self.work.cursor.lost(number),
                     },
-                    Step::Refused(status) => self.refused(number, &entry, status, &form).await,
+                    Step::Refused(status) => self.refused(number, &entry, status, &form),
                 }
             }
             Event::Nothing { lane, number, in_doubt } => {
@@ -425,12 +431,12 @@ impl Run<'_> {
                     self.work.in_doubt.insert(entry.name.clone());
                 }
                 self.work.cursor.done(number);
-                self.forget_letter(&entry).await;
+                self.forget_letter(&entry);
             }
             Event::Unreadable { lane, number, error } => {
                 let Some(entry) = self.take(lane, number) else { return };
                 warn!(peer = %self.sender.peer, record = %entry, %error, "a file to be replicated cannot be read");
-                self.refused(number, &entry, Status::EIO, &Form::Create).await;
+                self.refused(number, &entry, Status::EIO, &Form::Create);
             }
             Event::Broken { lane, error } => {
                 // The record that the peer was at may be what broke it: it rests while others go on.
@@ -448,45 +454,43 @@ impl Run<'_> {
         self.lanes.get_mut(lane)?.as_mut()?.answered(number)
     }
 
-    async fn done(&mut self, number: u64, entry: &Entry, was_sent: bool) {
+    fn done(&mut self, number: u64, entry: &Entry, was_sent: bool) {
         self.work.cursor.done(number);
         self.work.mark.sent += 1;
+        if self.work.trouble.take().is_some() {
+            self.sender.progress.set_trouble(None);
+        }
         for name in names(entry) {
             self.work.in_doubt.remove(name);
         }
         self.sender.progress.count(u64::from(was_sent));
-        self.forget_letter(entry).await;
+        self.forget_letter(entry);
     }
 
-    async fn forget_letter(&mut self, entry: &Entry) {
-        if self.work.dead.letters().is_empty() {
-            return;
-        }
-        match self.work.dead.remove(entry) {
-            Ok(false) => {}
-            Ok(true) => {
-                info!(peer = %self.sender.peer, record = %entry, "a record that was set aside has arrived");
-                self.sender.progress.set_dead_letters(self.work.dead.letters().to_vec());
-            }
-            Err(error) => error!(%error, "the list of dead letters cannot be written"),
+    fn forget_letter(&mut self, entry: &Entry) {
+        if self.work.dead.remove(entry) {
+            info!(peer = %self.sender.peer, record = %entry, "a record that was set aside has arrived");
         }
     }
 
-    async fn refused(&mut self, number: u64, entry: &Entry, status: Status, form: &Form) {
+    fn refused(&mut self, number: u64, entry: &Entry, status: Status, form: &Form) {
+        let peer = self.sender.peer;
         let fault = if step::is_peer_s_trouble(status) { Fault::Peer } else { Fault::Record };
-        let now = self.work.clock();
-        match self.work.cursor.failed(number, fault, now) {
-            Fate::Again => {
-                warn!(peer = %self.sender.peer, record = %entry, %status, ?form, "the peer refuses a record, trying again");
+        match self.work.cursor.failed(number, fault, self.work.clock()) {
+            Fate::Again if fault == Fault::Record => {
+                warn!(%peer, record = %entry, %status, ?form, "the peer refuses a record, trying again");
             }
+            Fate::Again if self.work.trouble != Some(status) => {
+                warn!(%peer, record = %entry, %status, "the peer is in trouble, trying again");
+                self.work.trouble = Some(status);
+                self.sender.progress.set_trouble(Some(&format!("the peer answers {status}")));
+            }
+            Fate::Again => {}
             Fate::SetAside => {
-                error!(peer = %self.sender.peer, record = %entry, %status, "the peer refuses a record, setting it aside");
-                let since = unix_now();
-                let letter = Letter { since, status, entry: entry.clone() };
-                if let Err(error) = self.work.dead.add(letter) {
-                    error!(%error, record = %entry, "a dead letter cannot be written");
-                }
-                self.sender.progress.set_dead_letters(self.work.dead.letters().to_vec());
+                error!(%peer, record = %entry, %status, "the peer refuses a record, setting it aside");
+                self.work.dead.add(Letter { since: unix_now(), status, entry: entry.clone() });
+                // The next record of the file brings it whole.
+                self.work.in_doubt.insert(entry.name.clone());
             }
         }
     }
@@ -501,13 +505,13 @@ impl Run<'_> {
         if !self.work.filling.is_under_way() {
             return None;
         }
-        let refused = self.work.dead.letters().len();
+        let refused = self.work.dead.len();
         if refused > 0 {
             error!(peer = %self.sender.peer, refused, "the new member lacks files that it refuses; see the dead letters");
         }
         self.work.mark.sync_old_done = true;
         self.work.filling.finish();
-        self.work.save_mark().await;
+        self.work.save(&self.sender.progress).await;
         info!(peer = %self.sender.peer, records = self.work.mark.sent, "the new member has all old files");
         match fill::report_filled(&self.sender.shared, &self.sender.peer).await {
             Ok(()) => Some(End::Filled),
@@ -517,8 +521,8 @@ impl Run<'_> {
 
     fn drop_lanes(&mut self) {
         for lane in self.lanes.drain(..).flatten() {
-            for (number, _) in lane.under_way {
-                self.work.cursor.lost(number);
+            for (number, _) in &lane.under_way {
+                self.work.cursor.lost(*number);
             }
         }
     }

@@ -5,16 +5,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use protocol::{LogicName, StorageId};
+use protocol::{LogicName, Status, StorageId};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Shared;
 use super::cursor::Cursor;
-use super::dead_letters::DeadLetters;
+use super::dead_letters::{self, DeadLetters};
 use super::fill::Filling;
 use super::mark::Mark;
-use super::report::Lag;
+use super::report::{Lag, Progress};
 use super::sender::blocking;
 use crate::store::{BinlogPosition, BinlogReader, Store};
 
@@ -37,6 +37,8 @@ pub(super) struct Work {
     pub(super) dead: DeadLetters,
     /// When dead letters are tried again.
     pub(super) dead_due: Instant,
+    /// What the peer answered last to a record that waits for it.
+    pub(super) trouble: Option<Status>,
     /// Files whose copy at the peer may be older than the records that were sent.
     pub(super) in_doubt: HashSet<LogicName>,
     /// Whether the peer had the last created file already.
@@ -50,14 +52,10 @@ impl Work {
     pub(super) fn new(
         peer: StorageId,
         mark_path: PathBuf,
-        mut mark: Mark,
+        mark: Mark,
         dead: DeadLetters,
         end: BinlogPosition,
     ) -> Self {
-        if mark.position > end {
-            warn!(%peer, mark = ?mark.position, ?end, "the mark is behind the end of the binlog, going on at the end");
-            mark.position = end;
-        }
         Self {
             peer,
             mark_path,
@@ -70,14 +68,28 @@ impl Work {
             filling: Filling::of(&mark, end),
             dead,
             dead_due: Instant::now(),
+            trouble: None,
             in_doubt: HashSet::new(),
             had_last: mark.sent > 0 || mark.need_sync_old,
             started: Instant::now(),
         }
     }
 
-    /// Writes the mark if it has moved.
-    pub(super) async fn save_mark(&mut self) {
+    /// Writes the dead letters and then the mark, which never passes a record that has not arrived and is on no list.
+    pub(super) async fn save(&mut self, progress: &Progress) {
+        if self.dead.has_changed() {
+            progress.set_dead_letters(&self.dead);
+        }
+        if let Some((path, text)) = self.dead.to_write() {
+            match blocking(move || dead_letters::write(&path, &text)).await {
+                Ok(()) => self.dead.written(),
+                Err(error) => {
+                    error!(peer = %self.peer, %error, "the list of dead letters cannot be written, the mark waits for it");
+                    return;
+                }
+            }
+        }
+        progress.set_mark(self.cursor.mark());
         self.mark.position = self.cursor.mark();
         let passed = i64::try_from(self.cursor.passed()).unwrap_or(i64::MAX);
         self.mark.scanned = self.scanned_before.saturating_add(passed);

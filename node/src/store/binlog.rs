@@ -42,7 +42,7 @@ pub(crate) enum Side {
 }
 
 /// What happened to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Op<N> {
     /// A new file.
     Create,

@@ -92,6 +92,8 @@ struct State {
     connections: usize,
     most_in_flight: usize,
     script: Script,
+    /// Pause before every mebibyte of a body.
+    pause: Duration,
 }
 
 /// A running member; when dropped, it ends with its connections.
@@ -116,6 +118,7 @@ impl Taker {
             connections: 0,
             most_in_flight: 0,
             script: Box::new(|_| Do::Apply),
+            pause: Duration::ZERO,
         };
         let taker = Self { ip, state: Arc::new(Mutex::new(state)), tasks: Arc::default() };
         let listener = TcpListener::bind(SocketAddr::new(ip, 23000)).await.expect("a fresh address");
@@ -138,6 +141,11 @@ impl Taker {
     /// Sets what is done with requests about files, 22 among them.
     pub(crate) fn script(&self, script: impl Fn(&Push) -> Do + Send + 'static) {
         lock(&self.state).script = Box::new(script);
+    }
+
+    /// Makes it slow: this is the pause before every mebibyte that it reads.
+    pub(crate) fn slow_down(&self, pause: Duration) {
+        lock(&self.state).pause = pause;
     }
 
     /// Gives it a file.
@@ -246,7 +254,7 @@ async fn serve(state: Arc<Mutex<State>>, kind: Kind, connection: usize, stream: 
         }
     };
     let receiving = async {
-        while let Some(push) = next(&mut reading, connection).await {
+        while let Some(push) = next(&mut reading, connection, &state).await {
             let mut state = lock(&state);
             let mut in_flight = lock(&in_flight);
             *in_flight += 1;
@@ -265,12 +273,22 @@ async fn serve(state: Arc<Mutex<State>>, kind: Kind, connection: usize, stream: 
 }
 
 /// The next request; `None` at the connection's end.
-async fn next(stream: &mut (impl AsyncReadExt + Unpin), connection: usize) -> Option<Push> {
+async fn next(
+    stream: &mut (impl AsyncReadExt + Unpin),
+    connection: usize,
+    state: &Mutex<State>,
+) -> Option<Push> {
     let mut head = [0; 10];
     stream.read_exact(&mut head).await.ok()?;
     let len = u64::from_be_bytes(*head.first_chunk().expect("10 bytes"));
     let mut body = vec![0; usize::try_from(len).expect("a test's file fits in memory")];
-    stream.read_exact(&mut body).await.ok()?;
+    let pause = lock(state).pause;
+    for piece in body.chunks_mut(1 << 20) {
+        if !pause.is_zero() && len >= 1 << 20 {
+            tokio::time::sleep(pause).await;
+        }
+        stream.read_exact(piece).await.ok()?;
+    }
     let (command, status) = (head[8], head[9]);
     if command == Command::QUIT.0 {
         return None;

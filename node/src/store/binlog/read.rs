@@ -21,7 +21,7 @@ const MAX_LINE: usize = 4096;
 const PIECE: usize = 64 * 1024;
 
 /// A record that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Entry {
     /// Unix seconds.
     pub(crate) time: i64,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::FileId;
 
@@ -104,4 +104,38 @@ async fn what_is_reported_has_all_that_is_older_before_it() {
         }
         assert!((1..FILES).contains(&seen), "{kind:?}: {seen}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_file_may_take_longer_than_the_timeout() {
+    let sending = Sending::start_with("network_timeout = 2").await;
+    let taker = Taker::start(fresh(), Kind::FastDfs).await;
+    taker.slow_down(Duration::from_millis(150));
+    sending.joined(&taker);
+    let content: Vec<u8> = (0_u8..=250).cycle().take(24 << 20).collect();
+    let start = Instant::now();
+    let id = sending.node.upload(&content, "bin").await;
+    wait(|| taker.has(&id.name, &content), || format!("{:?}", taker.talk(&id.name))).await;
+    assert!(start.elapsed() > Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(taker.talk(&id.name), [(16, OK)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_busy_is_not_asked_whether_it_lives_and_one_that_hangs_is_left() {
+    let sending = Sending::start_with("network_timeout = 4").await;
+    let taker = Taker::start(fresh(), Kind::FastDfs).await;
+    sending.joined(&taker);
+    sending.wait_in_step(taker.ip).await;
+    // Twice the time after which idle connections are asked.
+    taker.script(|push| if push.at.elapsed() < Duration::from_secs(2) { Do::Hold } else { Do::Apply });
+    let busy = sending.node.upload(b"busy", "txt").await;
+    wait(|| taker.talk(&busy.name) == [(16, OK)], || format!("{:?}", taker.talk(&busy.name))).await;
+    assert_eq!(taker.most_in_flight(), 1);
+    assert_eq!(taker.named().len(), 1);
+
+    taker.script(|_| Do::Hold);
+    let hung = sending.node.upload(b"hung", "txt").await;
+    wait(|| taker.named().len() == 2, || format!("{:?}", taker.named())).await;
+    taker.script(|_| Do::Apply);
+    wait(|| taker.has(&hung.name, b"hung"), || format!("{:?}", taker.talk(&hung.name))).await;
 }

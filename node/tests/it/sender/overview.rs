@@ -47,7 +47,7 @@ async fn peers_are_shown_in_step_behind_and_out_of_reach() {
     let expected = json!({
         "destination": taker.ip.to_string(), "state": "in_step", "trouble": null, "lag_seconds": 0, "files_to_go": 0,
         "bytes_to_go": 0, "per_second": sender["per_second"], "seconds_to_go": 0, "mark": {"index": 0, "offset": end},
-        "dead_letters": []
+        "dead_letters": 0, "first_dead_letters": []
     });
     assert_eq!(sender, expected);
 
