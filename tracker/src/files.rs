@@ -10,6 +10,8 @@ mod timestamps;
 mod write;
 
 pub(crate) use read::load;
+#[cfg(test)]
+pub(crate) use read::restore;
 pub(crate) use write::{Snapshot, save};
 
 use std::io;

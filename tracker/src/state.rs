@@ -16,6 +16,7 @@ mod reports;
 mod schedule;
 mod session;
 mod space;
+mod telling;
 
 pub use group::{Group, MixedPorts};
 pub use leader::Leadership;
@@ -23,6 +24,7 @@ pub use member::Member;
 pub use replication::{Pair, Reported};
 pub use schedule::Placement;
 pub use session::{Peer, Session};
+pub use telling::Heard;
 
 use protocol::config::params::StorePathChoice;
 use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};

@@ -92,6 +92,9 @@ impl Cluster {
             if member.source == Some(old_id) {
                 member.source = Some(new_id);
             }
+            if let Some(fills) = member.started_for.remove(&old_id) {
+                member.started_for.insert(new_id, fills);
+            }
             if let Some(timestamp) = member.synced_from.remove(&old_id) {
                 member.synced_from.insert(new_id, timestamp);
             }

@@ -7,7 +7,7 @@ use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
 use super::group::MixedPorts;
-use super::{Cluster, Group, IdTrust, Member, NameSource, Refusal, Session};
+use super::{Cluster, Group, Heard, IdTrust, Member, NameSource, Refusal, Session};
 
 /// Limits of the protocol.
 const MAX_GROUPS: usize = 512;
@@ -89,10 +89,7 @@ impl Cluster {
         let starts_over = group.member(&id).is_some_and(|member| member.status == StorageStatus::INIT);
         session.joined = Some((join.group, id));
         session.told_changes = 0;
-        session.told_members = None;
-        session.told_partly = None;
-        session.last_beat = now;
-        session.claims_service = join.is_new == 0 && join.status >= Some(StorageStatus::OFFLINE);
+        session.heard = Heard::since(join, now);
         session.told_leader = 0;
         if starts_over {
             self.changed_for_good()

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use protocol::{GroupName, StorageId};
 
-use super::Cluster;
+use super::{Cluster, Group};
 
 /// Whom this tracker takes for the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,7 @@ impl Cluster {
         if self.leadership != leadership {
             self.leadership = leadership;
             self.leader_changes += 1;
+            self.groups.iter_mut().for_each(Group::senders_have_started);
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Member {
     pub lost_until: i64,
     /// Grows whenever it begins to be filled anew, and so lacks what peers held it for having.
     pub fills: u64,
+    /// The filling of each other member for which its sender has started anew.
+    pub started_for: BTreeMap<StorageId, u64>,
     /// How far its senders are, if it is ours.
     pub reported: Option<Reported>,
     /// How often it was told to copy all files after it was deleted, and did not.
@@ -102,6 +104,7 @@ impl Member {
             connection: None,
             lost_until: 0,
             fills: 0,
+            started_for: BTreeMap::new(),
             reported: None,
             refusals: 0,
         }

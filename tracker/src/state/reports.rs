@@ -25,7 +25,7 @@ impl Cluster {
             member.stats = *stats;
         }
         member.last_beat = now;
-        session.last_beat = now;
+        session.heard.last_beat = now;
         self.activate(group, &id);
         Ok(self.news(session))
     }
@@ -105,21 +105,25 @@ impl Cluster {
     }
 
     /// What this connection has not heard yet. Only the leader tells.
-    fn news(&self, session: &mut Session) -> CheckSync {
+    fn news(&mut self, session: &mut Session) -> CheckSync {
         let mut news = CheckSync::default();
-        let Some((group, _)) = session.joined.filter(|_| self.leadership == Leadership::Own) else {
+        let Some((group, id)) = session.joined.filter(|_| self.leadership == Leadership::Own) else {
             return news;
         };
-        let Some(group) = self.group(group) else { return news };
-        if session.told_leader != self.leader_changes {
-            session.told_leader = self.leader_changes;
+        let leader_changes = self.leader_changes;
+        let Ok(group) = self.group_mut(group) else { return news };
+        if session.told_leader != leader_changes {
+            session.told_leader = leader_changes;
             session.told_changes = 0;
-            session.told_members = None;
-            session.told_partly = None;
+            session.heard.forget();
             news.leader = Some(leader_brief(session.peer.local.ip(), session.peer.local.port()));
         }
-        if session.told_changes != group.changes && session.may_hear() {
-            news.members = Some(session.list(group));
+        if session.told_changes != group.changes && session.heard.may_hear() {
+            let (members, started) = session.list(group);
+            news.members = Some(members);
+            if let Some(member) = group.member_mut(&id) {
+                member.started_for = started;
+            }
         }
         news
     }
@@ -144,8 +148,11 @@ impl Cluster {
             return Ok(());
         };
         let Some(status) = group.merged(member, told.status, from) else { return Ok(()) };
-        let fills = member.is_filling();
+        let (fills, source, filling) = (member.is_filling(), member.source, member.fills);
         group.set_status(&id, status);
+        if let Some(source) = source.and_then(|source| group.member_mut(&source)) {
+            source.started_for.insert(id, filling);
+        }
         match status {
             StorageStatus::SYNCING => info!(group = %group_name, storage = %id, "old files are being copied"),
             StorageStatus::OFFLINE if fills => {

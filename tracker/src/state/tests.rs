@@ -5,6 +5,7 @@ mod fill;
 mod membership;
 mod replication;
 mod schedule;
+mod simulation;
 mod space;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,7 @@ use protocol::file_id::{
 use protocol::tracker::{FileName, Server};
 
 use super::*;
+use crate::files::{Snapshot, restore};
 
 /// When simulations begin.
 const T0: i64 = 1_700_000_000;
@@ -176,6 +178,14 @@ fn known(group_name: &str) -> Join {
 /// A storage on an empty disk.
 fn fresh(group_name: &str) -> Join {
     Join { is_new: 1, status: Some(StorageStatus::INIT), ..known(group_name) }
+}
+
+/// What a tracker knows that reads the files of this one.
+fn reread(cluster: &Cluster) -> Cluster {
+    let snapshot = Snapshot::of(cluster);
+    let file = |number| snapshot.file(number).unwrap().to_vec();
+    let [groups, servers, timestamps] = [0, 1, 2].map(|number| String::from_utf8(file(number)).unwrap());
+    restore([&groups, &servers, &timestamps], file(3), cluster.rules().clone())
 }
 
 fn logic_name(source: Source, timestamp: i64, size: SizeField) -> LogicName {

@@ -39,16 +39,9 @@ impl Sim {
         members.iter().find(|brief| brief.id == Some(id(of))).map(|brief| brief.status)
     }
 
+    /// The tracker is killed and reads its files.
     fn restart(&mut self) {
-        let mut groups = self.cluster.groups().to_vec();
-        for member in groups.iter_mut().flat_map(|group| &mut group.members) {
-            member.connection = None;
-            if member.is_settled() {
-                member.status = StorageStatus::OFFLINE;
-            }
-        }
-        self.cluster =
-            Cluster::restore(self.cluster.rules().clone(), groups, self.cluster.changelog().to_vec());
+        self.cluster = reread(&self.cluster);
     }
 }
 
