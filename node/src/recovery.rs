@@ -42,6 +42,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const DOUBTS: u32 = 6;
 /// The name under which the state of the recovery stands beside those of the trackers.
 const STANDING: &str = "recovery";
+/// Least time between two marks: for each, all that was written has to be on the disk.
+const MARK: Duration = Duration::from_secs(2);
 /// Least time between two words about progress.
 const TELL: Duration = Duration::from_secs(1);
 const LOG: Duration = Duration::from_secs(30);
@@ -384,6 +386,7 @@ impl Recovery {
         let worker = |_| Sources::new(self.limits.clone(), self.own());
         let mut workers: Vec<Sources> = (0..self.threads).map(worker).collect();
         for mut list in lists {
+            let mut marked = Instant::now();
             loop {
                 let (back, batch) = blocking(move || {
                     let batch = list.next(BATCH)?;
@@ -396,6 +399,9 @@ impl Recovery {
                 if !work.batch(batch, &mut workers, stop).await? {
                     return Ok(Ended::Stopped);
                 }
+                if marked.elapsed() < MARK {
+                    continue;
+                }
                 // The mark must not be on the disk before the files are.
                 self.store.sync_path(work.index).await?;
                 list = blocking(move || {
@@ -403,6 +409,7 @@ impl Recovery {
                     Ok(list)
                 })
                 .await?;
+                marked = Instant::now();
             }
         }
         Ok(Ended::Done)
