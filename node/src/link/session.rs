@@ -20,10 +20,13 @@ use tracing::{info, warn};
 use super::own::is_waiting;
 use super::reports::Reported;
 use super::{Link, LinkError, blocking, changelog, identity};
+use crate::peers::{Peer, is_tombstone};
 use crate::view::Standing;
 
 /// Longest answer of a tracker.
 const MAX_ANSWER: u64 = 1 << 20;
+/// Longest time between beats while the group is not steady.
+const UNSETTLED_BEAT: Duration = Duration::from_secs(2);
 /// Step of the main loop.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -111,6 +114,18 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// News of members come as answers to beats, and senders wait for them: while a member comes or is away, or this node
+    /// does not serve yet, beats are not spared.
+    fn beat_interval(&self) -> Duration {
+        let is_steady = |peer: &Peer| {
+            [StorageStatus::ACTIVE, StorageStatus::NONE].contains(&peer.status) || is_tombstone(peer.status)
+        };
+        let is_quiet =
+            self.status == Some(StorageStatus::ACTIVE) && self.link.peers.list().iter().all(is_steady);
+        let interval = self.link.heart_beat_interval;
+        if is_quiet { interval } else { interval.min(UNSETTLED_BEAT) }
+    }
+
     /// Beats and reports until told to stop or the connection fails.
     pub(super) async fn keep(&mut self, stop: &CancellationToken) -> Result<(), LinkError> {
         let (mut beaten, mut measured) = (Instant::now(), Instant::now());
@@ -126,7 +141,7 @@ impl<'a> Session<'a> {
                 }
             }
             // A tracker that has gone is noticed now, not at the next beat: clients are sent here only after a new join.
-            if self.connection.is_stale() || beaten.elapsed() >= self.link.heart_beat_interval {
+            if self.connection.is_stale() || beaten.elapsed() >= self.beat_interval() {
                 self.beat().await?;
                 beaten = Instant::now();
             }
