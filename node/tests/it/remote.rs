@@ -7,7 +7,6 @@ mod reads;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use protocol::cluster::{Brief, CheckSync, StorageStatus};
@@ -22,8 +21,7 @@ use crate::running::{Running, plain_cluster};
 /// A node that has none of its group's files, in a group of these members.
 struct Lagging {
     node: Running,
-    /// Beats that the tracker heard.
-    beats: Arc<AtomicUsize>,
+    members: Vec<SocketAddr>,
     _tracker: FakeTracker,
 }
 
@@ -50,11 +48,8 @@ impl Lagging {
         let mut briefs: Vec<Brief> = members.iter().copied().map(brief).collect();
         briefs.push(brief((SocketAddr::new(ip, 23000), StorageStatus::ACTIVE)));
         briefs.sort_by_key(|brief| brief.id);
-        let beats = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&beats);
         let with_members = move |command, body: &[u8]| match command {
             Command::STORAGE_BEAT => {
-                counted.fetch_add(1, Ordering::SeqCst);
                 Some(Ok(CheckSync { members: Some(briefs.clone()), ..CheckSync::default() }.to_frame()))
             }
             command => habit(command, body),
@@ -64,16 +59,22 @@ impl Lagging {
         let more = format!("network_timeout = 3\n{more}");
         let node = Running::start_with(ip, tracker.address, &more).await;
         node.wait_active().await;
-        let lagging = Self { node, beats, _tracker: tracker };
+        let members = members.iter().map(|(at, _)| *at).collect();
+        let lagging = Self { node, members, _tracker: tracker };
         lagging.wait_for_members().await;
         lagging
     }
 
-    /// The answer to a beat has been taken in when the next one comes; one can be on its way already.
+    /// Waits until the node knows all members.
     async fn wait_for_members(&self) {
-        let (start, before) = (Instant::now(), self.beats.load(Ordering::SeqCst));
-        while self.beats.load(Ordering::SeqCst) < before + 2 {
-            assert!(start.elapsed() < Duration::from_secs(20), "no beat");
+        let start = Instant::now();
+        loop {
+            let senders = self.node.http("GET /v1/replication HTTP/1.0\r\n\r\n").await;
+            let is_known = |at: &SocketAddr| senders.contains(&format!("\"destination\":\"{}\"", at.ip()));
+            if self.members.iter().all(is_known) {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{senders}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
