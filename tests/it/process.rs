@@ -13,9 +13,11 @@ use crate::wait::until;
 /// A daemon saves and ends well within this.
 const END: Duration = Duration::from_secs(20);
 
-/// The `fdfs` that Cargo built for these tests, without settings of whoever runs them.
+/// The `fdfs` that Cargo built for these tests, or the one that `FDFS_TEST_BINARY` names, without settings of whoever runs
+/// them.
 pub(crate) fn fdfs() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fdfs"));
+    let named = std::env::var_os("FDFS_TEST_BINARY");
+    let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_fdfs").into()));
     command.env_remove("RUST_LOG");
     command
 }
