@@ -52,7 +52,7 @@ async fn a_group_keeps_every_promise_under_torture() {
         time: Duration::from_secs(minutes * 60),
         seed: variable("FDFS_TORTURE_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000)),
         tracker_faults: &[Fault::Kill, Fault::Stop, Fault::Freeze, Fault::Cut],
-        node_faults: &[Fault::Kill, Fault::Kill, Fault::Stop, Fault::Freeze, Fault::Cut, Fault::Toggle],
+        node_faults: &[Fault::Kill, Fault::KillPair, Fault::Stop, Fault::Freeze, Fault::Cut, Fault::Toggle],
         files: Files::All,
         pace: Duration::from_millis(60),
     })
@@ -116,7 +116,7 @@ async fn run(plan: Plan) {
             lanes.trouble_trackers(&mut group.trackers, schedule).await;
         }
     };
-    let schedule = Schedule::new(plan.seed + 1, plan.node_faults, MEMBERS);
+    let schedule = Schedule::new(plan.seed + 1, plan.node_faults, MEMBERS + 1);
     tokio::join!(of_trackers, lanes.trouble_nodes(&mut group.nodes, Some(fourth), schedule));
     tokio::time::sleep_until(lanes.end).await;
     stop.cancel();

@@ -1,5 +1,5 @@
 //! What goes wrong, by a schedule that a seed makes: two lanes, one for the trackers and one for the storages, each with one
-//! fault at a time, so that two servers are down together at most and always two trackers and two storages are up.
+//! fault at a time, so that always two trackers and one storage are up.
 
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(super) enum Fault {
     Stop,
     Freeze,
     Cut,
+    /// Storages only: two are killed together.
+    KillPair,
     /// Storages only: the fourth member joins, or is removed and comes back the next time.
     Toggle,
 }
@@ -123,13 +125,35 @@ impl Lanes<'_> {
                 self.toggle(servers, &mut fourth, step, first).await;
                 continue;
             }
-            let index = step.target;
+            let index = step.target % servers.len();
+            if step.fault == Fault::KillPair {
+                let other = (index + 1) % servers.len();
+                self.kill_pair(servers, [index, other], step).await;
+                continue;
+            }
             let server = &mut servers[index];
             self.board
                 .tell(&format!("storage {index} {}: {:?} for {:?}", server.ip, step.fault, step.lasting));
             self.board.down(index);
             self.strike(server, step).await;
             self.wait_active(server).await;
+            self.board.up(index);
+            self.board.tell(&format!("storage {index} is back"));
+        }
+    }
+
+    async fn kill_pair(&self, servers: &mut [Server], pair: [usize; 2], step: Step) {
+        self.board.tell(&format!("storages {pair:?}: Kill for {:?}", step.lasting));
+        for index in pair {
+            self.board.down(index);
+            servers[index].kill();
+        }
+        sleep(step.lasting).await;
+        for index in pair {
+            servers[index].start();
+        }
+        for index in pair {
+            self.wait_active(&mut servers[index]).await;
             self.board.up(index);
             self.board.tell(&format!("storage {index} is back"));
         }
@@ -161,7 +185,7 @@ impl Lanes<'_> {
                 sleep(step.lasting).await;
                 server.join();
             }
-            Fault::Toggle => unreachable!("done elsewhere"),
+            Fault::KillPair | Fault::Toggle => unreachable!("done elsewhere"),
         }
     }
 
