@@ -165,7 +165,7 @@ fn of_storage(
         }
         Command::SYNC_SRC_REQ => {
             let SyncSourceRequest { group, destination } = decode(body)?;
-            SyncSourceAnswer(state.sync_source(group, &destination)?).encode_body(out);
+            SyncSourceAnswer(state.sync_source(group, &destination, session.peer.ip())?).encode_body(out);
         }
         Command::REPLICA_CHG => {
             joined(session)?;

@@ -4,6 +4,8 @@
 //! A member serves only after its source has reported the copy as done. Here that is kept true in cases where the
 //! reference lets a member without files serve (each named below), by means that its storages understand.
 
+use std::net::IpAddr;
+
 use protocol::cluster::{StorageStatus, SyncSource};
 use protocol::{GroupName, Status, StorageId};
 use tracing::{info, warn};
@@ -89,10 +91,14 @@ impl Group {
 
     /// A member gets a source and waits for it. Peers that held it for something else have to hear that.
     fn start_copy(&mut self, id: &StorageId, copy: SyncSource) {
+        let counted = |member: &&Member| member.is_settled() || member.status == StorageStatus::RECOVERY;
+        let uncounted =
+            self.members.iter().filter(|member| !counted(member)).map(|member| member.id).collect();
         let Some(member) = self.member_mut(id) else { return };
         member.source = copy.source;
         member.sync_until = copy.until;
         member.begin_fill();
+        member.give_all = uncounted;
         member.status = StorageStatus::WAIT_SYNC;
         self.changes += 1;
     }
@@ -101,6 +107,13 @@ impl Group {
     pub(super) fn recall_losses(&mut self) {
         for member in self.members.iter_mut().filter(|member| member.sync_until > 0) {
             member.lost_until = member.join_time;
+        }
+    }
+
+    /// A member comes that was not there when others were filled: they have nothing of it by their sources.
+    pub(super) fn gives_all(&mut self, id: &StorageId) {
+        for member in self.members.iter_mut().filter(|member| member.id != *id) {
+            member.give_all.insert(*id);
         }
     }
 
@@ -219,12 +232,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Who feeds this member old files, if that storage can. A member that is not filled yet gets another source in its
+    /// Who feeds this member old files, if that storage can, and from when the asking member gives its own. A member that is not filled yet gets another source in its
     /// place; the reference leaves it without one, waiting for ever.
     pub fn sync_source(
         &mut self,
         group_name: GroupName,
         id: &StorageId,
+        asker: IpAddr,
     ) -> Result<Option<SyncSource>, Refusal> {
         let group = self.group_mut(group_name)?;
         let member = group.member(id).ok_or(Status::ENOENT)?;
@@ -233,7 +247,11 @@ impl Cluster {
         }
         let (source, until, waits) = (member.source, member.sync_until, member.is_filling());
         if source.is_some_and(|source| group.can_feed(&source)) {
-            return Ok(Some(SyncSource { source, until }));
+            let is_asker = |member: &&Member| [Some(member.ip), member.alternate_ip].contains(&Some(asker));
+            let mut askers = group.members.iter().filter(is_asker);
+            let give_all = &member.give_all;
+            let gives_all = askers.any(|member| give_all.contains(&member.id));
+            return Ok(Some(SyncSource { source, until: if gives_all { 0 } else { until } }));
         }
         if waits && group.has_others(id) {
             return self.assign_source(group_name, id).map(Some).ok_or(Status::ENOENT);

@@ -54,6 +54,7 @@ impl Cluster {
         settle_counts(group, &id, join)?;
         if let Some(member) = newcomer {
             group.insert(member);
+            group.gives_all(&id);
         } else {
             settle_return(group, &id, join);
         }
@@ -221,6 +222,7 @@ fn settle_return(group: &mut Group, id: &StorageId, join: &Join) {
     }
     member.status = StorageStatus::INIT;
     group.changes += 1;
+    group.gives_all(id);
 }
 
 fn settle_port(group: &mut Group, id: &StorageId, join: &Join, mixed_allowed: bool) -> Result<(), Refusal> {

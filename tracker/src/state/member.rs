@@ -1,6 +1,6 @@
 //! A storage as its tracker knows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use protocol::StorageId;
@@ -66,6 +66,8 @@ pub struct Member {
     pub lost_until: i64,
     /// Grows whenever it begins to be filled anew, and so lacks what peers held it for having.
     pub fills: u64,
+    /// Who of the others has to give it all of its own files: its source was not counted on to have them.
+    pub give_all: BTreeSet<StorageId>,
     /// The filling of each other member for which its sender has started anew.
     pub started_for: BTreeMap<StorageId, u64>,
     /// How far its senders are, if it is ours.
@@ -104,6 +106,7 @@ impl Member {
             connection: None,
             lost_until: 0,
             fills: 0,
+            give_all: BTreeSet::new(),
             started_for: BTreeMap::new(),
             reported: None,
             refusals: 0,

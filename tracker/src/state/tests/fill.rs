@@ -298,7 +298,7 @@ fn a_lost_source_is_replaced() {
             (sim.status("group1", C), sim.member("group1", C).source),
             (StorageStatus::WAIT_SYNC, Some(id(B)))
         );
-        let answer = sim.cluster.sync_source(group("group1"), &id(C)).unwrap().unwrap();
+        let answer = sim.cluster.sync_source(group("group1"), &id(C), ip(A)).unwrap().unwrap();
         assert_eq!(answer.source, Some(id(B)));
     };
     // Deleted by the operator.
@@ -337,7 +337,7 @@ fn whoever_nobody_can_fill_waits_and_whoever_is_alone_serves() {
     assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC);
     sim.cluster.delete_storage(group("group1"), &id(A), sim.now).unwrap();
     assert_eq!(sim.status("group1", B), StorageStatus::OFFLINE, "it has what there is");
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B)), Ok(None));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B), ip(A)), Ok(None));
     sim.beat(&mut new);
     assert_eq!(sim.status("group1", B), StorageStatus::ACTIVE);
     let _ = sessions.pop();

@@ -26,8 +26,8 @@ fn a_new_member_is_filled_by_an_active_one_and_then_serves() {
     assert_eq!(sim.status("group1", B), StorageStatus::WAIT_SYNC, "a beat does not end the filling");
     assert_eq!(sim.beat(&mut sessions[0]).members.unwrap().len(), 2);
     assert_eq!(sim.beat(&mut sessions[0]).members, None, "told once");
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B)), Ok(Some(told)));
-    assert_eq!(sim.cluster.sync_source(group("group1"), &id(A)), Ok(None));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(B), ip(A)), Ok(Some(told)));
+    assert_eq!(sim.cluster.sync_source(group("group1"), &id(A), ip(A)), Ok(None));
     for status in [StorageStatus::SYNCING, StorageStatus::OFFLINE] {
         let brief = Brief { status, id: Some(id(B)), ..Brief::NONE };
         sim.cluster.report_status(group("group1"), &brief, ip(A)).unwrap();

@@ -352,7 +352,7 @@ impl World {
         if !self.tracker_is_up {
             return None;
         }
-        let source = self.cluster.sync_source(group(GROUP), peer).ok()?;
+        let source = self.cluster.sync_source(group(GROUP), peer, ip(&self.nodes[at].ip)).ok()?;
         self.answered();
         let is_source = source.is_some_and(|copy| copy.source == Some(self.nodes[at].id()));
         if let Some(mark) = mark.filter(|mark| mark.need_old || !is_source) {
