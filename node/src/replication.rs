@@ -1,8 +1,8 @@
 //! Sending this node's records to the other members of its group: one sender a peer, woken by the binlog.
 //!
-//! `sender` runs a peer's connections and keeps its mark; `cursor` is the pure machine that says what may go next;
-//! `step` what is sent for a record and what an answer means; `lane` is one connection; `fill` begins, and fills new
-//! members with old files. A peer that is slow, hangs or refuses holds up its own sender only.
+//! `sender` decides when a peer is sent to and `run` does it, with `work` as its memory; `cursor` is the pure machine that
+//! says what may go next; `step` what is sent for a record and what an answer means; `lane` is one connection; `fill`
+//! begins, and fills new members with old files. A peer that is slow, hangs or refuses holds up its own sender only.
 
 mod cursor;
 mod dead_letters;
@@ -11,6 +11,7 @@ mod lane;
 pub(crate) mod mark;
 mod message;
 mod report;
+mod run;
 mod sender;
 mod step;
 mod window;

@@ -10,7 +10,7 @@ use protocol::cluster::StorageStatus as S;
 
 use crate::address::fresh;
 use crate::sending::{Sending, wait, wait_file};
-use crate::taker::{Do, Kind, OK, Taker};
+use crate::taker::{Do, Held, Kind, MISSING, OK, Taker};
 
 const UNTIL: i64 = 1_795_000_000;
 
@@ -77,6 +77,46 @@ async fn a_new_member_is_filled_and_said_to_be_whole_when_it_is() {
         wait_file(&taker, &last.name, b"last").await;
         assert_eq!(sending.reported(), [S::SYNCING, S::OFFLINE]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_did_goes_to_a_new_member_as_it_is_now() {
+    let mut sending = Sending::start().await;
+    let appender = sending.appender(b"0123456789").await;
+    sending.append(&appender.name, b"abc").await;
+    let moved = sending.appender(b"moved").await;
+    let renamed = sending.rename(&moved.name).await;
+    let gone = sending.node.upload(b"gone", "txt").await;
+    sending.delete(&gone).await;
+    let link = sending.link(&appender).await;
+    // As if all of it had come from another member.
+    sending
+        .rewrite(|lines| {
+            let is_letter = |at: usize, line: &str| line.find(' ').is_some_and(|space| space + 1 == at);
+            let lower = |line: &String| {
+                let letters = line.char_indices();
+                let letters =
+                    letters.map(|(at, c)| if is_letter(at, line) { c.to_ascii_lowercase() } else { c });
+                letters.collect()
+            };
+            lines.iter().map(lower).collect()
+        })
+        .await;
+    assert!(sending.node.binlog().contains(&format!(" r {} {}\n", renamed.name, moved.name)));
+    let taker = Taker::start(fresh(), Kind::Fdfs).await;
+    sending.fed_by(sending.node.ip, i64::MAX);
+    sending.members(&[(taker.ip, S::WAIT_SYNC)]);
+    sending.node.start_again().await;
+    wait(|| sending.reported() == [S::SYNCING, S::OFFLINE], || format!("{:?}", sending.reported())).await;
+    let content = b"0123456789abc";
+    assert!(taker.has(&appender.name, content) && taker.has(&renamed.name, b"moved"));
+    assert_eq!(taker.held(&link.name), Some(Held::Link(appender.name.to_string())));
+    assert_eq!(taker.files().len(), 3);
+    let talk = |id: &FileId| taker.talk(&id.name);
+    assert_eq!(talk(&appender), [(22, MISSING), (16, OK)], "its parts are in the copy");
+    assert_eq!(talk(&renamed).last(), Some(&(16, OK)));
+    assert_eq!(talk(&gone), [(17, MISSING)]);
+    assert_eq!(talk(&moved), [(17, MISSING)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
