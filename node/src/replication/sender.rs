@@ -131,6 +131,9 @@ impl Sender {
         let mut watch = self.shared.peers.watch();
         loop {
             watch.mark_unchanged();
+            if self.stop.is_cancelled() {
+                return None;
+            }
             let peer = self.shared.peers.get(&self.peer)?;
             match peer.status {
                 status if is_tombstone(status) || status == StorageStatus::NONE => return None,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use protocol::cluster::{
     Brief, ChangeStatus, GroupReplication, IpChanged, Join, JoinAnswer, ReplicaChanged, ReplicationReport,
     ReportStatus, StorageStatus as S, SyncNotify, SyncReport, SyncSource, SyncSourceAnswer,
+    SyncSourceRequest,
 };
 use protocol::config::params::ClusterParams;
 use protocol::peers::LeaderClaim;
@@ -263,6 +264,27 @@ async fn a_source_tells_a_lost_report_again_and_fills_a_lost_disk_again() {
     is_lost.store(true, Ordering::Relaxed);
     list.set(&[(&own, S::ACTIVE), (&peer, S::WAIT_SYNC)]);
     wait_file(&mark, "need_sync_old=1\nsync_old_done=0\nuntil_timestamp=200\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_stops_while_another_member_fills_a_third() {
+    let at = address();
+    let node_ip = fresh();
+    let (own, source, peer) = (node_ip.to_string(), fresh().to_string(), fresh().to_string());
+    let list = List::default();
+    list.set(&[(&own, S::ACTIVE), (&source, S::ACTIVE), (&peer, S::SYNCING)]);
+    let (_tracker, notes) = tracker(at, plain_cluster(), move |command, body| match command {
+        Command::SYNC_SRC_REQ => {
+            let asked = SyncSourceRequest::decode_body(body).unwrap().destination;
+            if asked.as_str() == peer { fed_by(&source) } else { None }
+        }
+        _ => list.leads(at, command),
+    })
+    .await;
+    let mut node = Running::start_with(node_ip, at, "").await;
+    wait_ready(&node, " 200 ", "").await;
+    notes.wait(Command::SYNC_SRC_REQ, 2).await;
+    tokio::time::timeout(PATIENCE, node.stop()).await.expect("it waits for nobody");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
