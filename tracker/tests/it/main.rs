@@ -9,3 +9,4 @@ mod network;
 mod peers;
 mod reference;
 mod several;
+mod their_start;

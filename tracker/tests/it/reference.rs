@@ -24,7 +24,7 @@ fn program() -> Option<PathBuf> {
 }
 
 /// Says so and is nothing when FastDFS is not here.
-fn program_or_skip(test: &str) -> Option<PathBuf> {
+pub fn program_or_skip(test: &str) -> Option<PathBuf> {
     let program = program();
     if program.is_none() {
         // Past the test harness, which hides what passing tests print.
@@ -35,10 +35,15 @@ fn program_or_skip(test: &str) -> Option<PathBuf> {
 }
 
 /// FastDFS's tracker while it runs.
-struct Theirs(Child);
+pub struct Theirs(Child);
 
 impl Theirs {
-    async fn start(program: &Path, address: SocketAddr, base: &Path) -> Self {
+    pub async fn start(program: &Path, address: SocketAddr, base: &Path) -> Self {
+        Self::try_start(program, address, base).await.unwrap_or_else(|log| panic!("it ended: {log}"))
+    }
+
+    /// Starts it; its log if it gives up.
+    pub async fn try_start(program: &Path, address: SocketAddr, base: &Path) -> Result<Self, String> {
         let conf = base.join("tracker.conf");
         let settings = format!(
             "bind_addr = {}\nport = {}\nbase_path = {}\nthread_stack_size = 512KB\nreserved_storage_space = 1%\n",
@@ -52,11 +57,13 @@ impl Theirs {
         let mut child = command.spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).await.is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended: {}", log(base));
+            if child.try_wait().unwrap().is_some() {
+                return Err(log(base));
+            }
             assert!(Instant::now() < deadline, "it does not listen: {}", log(base));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Self(child)
+        Ok(Self(child))
     }
 }
 
