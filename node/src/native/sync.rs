@@ -107,6 +107,9 @@ async fn tell(
     let status = match outcome {
         Ok(Outcome::Applied) => Status::OK,
         Ok(Outcome::Present) => Status::EEXIST,
+        // FastDFS's senders send a truncate again for ever, and nothing else, while they hear that the file is missing.
+        // Ours look at the file after this answer, and send it whole.
+        Ok(Outcome::Missing) if command == Command::SYNC_TRUNCATE_FILE => Status::EEXIST,
         Ok(Outcome::Missing) => Status::ENOENT,
         Err(status) => status,
     };
