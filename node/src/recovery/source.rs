@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use protocol::client::{ClientError, ClientLimits, Connection};
 use protocol::frame::Header;
-use protocol::storage::{Download, ReportServerId};
+use protocol::storage::{Download, FileInfo, FileInfoFlags, QueryFileInfo, ReportServerId};
 use protocol::sync::{FetchPathBinlog, HELLO, STREAMED};
-use protocol::wire::Request;
+use protocol::wire::{Request, Response};
 use protocol::{Command, FileId, LogicName, Status, StorageId};
 use tokio::sync::Mutex;
 
@@ -19,6 +19,9 @@ use super::RecoveryError;
 
 /// How long a member may search before it says anything.
 const SEARCH: Duration = Duration::from_secs(600);
+
+/// Longest answer about a file.
+const MAX_INFO: u64 = 256;
 
 /// What became of a download.
 pub(super) enum Fetched {
@@ -73,6 +76,8 @@ impl Sources {
                 }
                 return match error.status() {
                     Some(Status::ENOENT) => Ok(Fetched::Missing),
+                    // FastDFS refuses to send nothing: of an empty file there is no first byte.
+                    Some(Status::EINVAL) if self.is_empty(at, file).await? => Ok(Fetched::Content(recovered)),
                     _ => Err(error.into()),
                 };
             }
@@ -91,6 +96,22 @@ impl Sources {
         self.open.insert(at, connection);
         let Some(recovered) = place.lock().await.take() else { return Ok(Fetched::Missing) };
         Ok(Fetched::Content(recovered.finish().await?))
+    }
+}
+
+impl Sources {
+    /// Whether a member's file has no content.
+    async fn is_empty(&mut self, at: SocketAddr, file: &FileId) -> Result<bool, ClientError> {
+        let mut connection = self.take(at).await?;
+        let flags = FileInfoFlags(FileInfoFlags::NO_CRC32.0 | FileInfoFlags::QUIET.0);
+        let frame = QueryFileInfo(file.clone()).to_frame_with(flags);
+        connection.send(Command::QUERY_FILE_INFO, &frame).await?;
+        let body = connection.answer(Command::QUERY_FILE_INFO, MAX_INFO).await?;
+        self.open.insert(at, connection);
+        let info = FileInfo::decode_body(&body);
+        let command = Command::QUERY_FILE_INFO;
+        let info = info.map_err(|source| ClientError::Answer { address: at, command, source })?;
+        Ok(info.size == 0)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What one store path holds, as the binlog tells it: for a member whose disk for this path was replaced.
 //!
-//! Only records that made a name count; what the name is now, the disk says. A file that was made, deleted and made again
-//! is told twice, which does no harm.
+//! Records that may have made a name count: also updates, since a replica that got a file whole in one has no other record
+//! of it (FastDFS's members do not tell of those). What the name is now, the disk says. A file that was made, deleted and
+//! made again is told twice, which does no harm.
 
 use std::fmt::Write;
 use std::io;
@@ -70,7 +71,8 @@ impl PathRecords {
     /// Appends the line for what an entry made, if it is still there.
     fn tell(&self, entry: &Entry, text: &mut String) -> io::Result<()> {
         let (name, mut time) = (&entry.name, entry.time);
-        if name.store_path() != self.index || !matches!(entry.op, Op::Create | Op::Link(_) | Op::Rename(_)) {
+        let may_have_made = matches!(entry.op, Op::Create | Op::Update | Op::Link(_) | Op::Rename(_));
+        if name.store_path() != self.index || !may_have_made {
             return Ok(());
         }
         let mut target = None;

@@ -168,7 +168,7 @@ async fn a_member_tells_what_is_there_whatever_its_binlog_holds() {
 
     let time = first.split(' ').next().unwrap();
     let name = &kept.name;
-    let text = format!("{time} C {name}\n7 c {name}\n8 C {name}\n9 C {trunk}\n10 c {trunk}\n");
+    let text = format!("{time} C {name}\n7 c {name}\n8 C {name}\n9 C {trunk}\n10 c {trunk}\n12 C {name}\n");
     let answer = told(node.address, group(), 0).await;
     assert_eq!(answer[..8], STREAMED.to_be_bytes());
     assert_eq!(answer[8..10], [100, 0]);
