@@ -224,8 +224,34 @@ impl Recovery {
                 return Ok(Ended::Stopped);
             }
         }
+        if self.complete_by_binlog(index, data, flag, &members, stop).await? == Ended::Stopped {
+            return Ok(Ended::Stopped);
+        }
         self.end(index, data, own.map(|own| (own, flag.saved_status))).await?;
         Ok(Ended::Done)
+    }
+
+    /// Asks for what the own binlog knows and nobody told of: members of FastDFS do not tell of files that came to them
+    /// whole as updates, which is how some files go there.
+    async fn complete_by_binlog(
+        &self,
+        index: StorePathIndex,
+        data: &Path,
+        mut flag: RecoveryFlag,
+        members: &[SocketAddr],
+        stop: &CancellationToken,
+    ) -> Result<Ended, RecoveryError> {
+        flag.files = None;
+        self.save(data, flag).await?;
+        let (store, create) = (self.store.clone(), data.to_owned());
+        let records = blocking(move || list::of_own_binlog(&store, index, &create)).await?;
+        if records == 0 {
+            return Ok(Ended::Done);
+        }
+        info!(store_path = %index, records, "asking for what only the own binlog knows of the store path");
+        flag.files = Some(1);
+        self.save(data, flag).await?;
+        self.restore(index, data, flag, members, stop).await
     }
 
     /// Gets what another member has besides. Members send a file to each of the others once: the one that gave the first

@@ -3,6 +3,7 @@
 //! They run where FastDFS 6.16 is on the PATH; the same operations in a group of ours alone run everywhere.
 
 pub(crate) mod book;
+mod lost_disk;
 
 use crate::address;
 use crate::group::server::Make::{self, Ours, Theirs};

@@ -6,11 +6,12 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use protocol::LogicName;
 use protocol::daemon::replace_file;
-use protocol::file_id::LogicName;
+use protocol::file_id::StorePathIndex;
 
 use super::source::container;
-use crate::store::{Entry, StoreError};
+use crate::store::{BinlogPosition, Entry, Op, Store, StoreError};
 
 const LIST: &str = ".binlog.recovery";
 const MARK: &str = ".recovery.mark";
@@ -151,6 +152,28 @@ impl NewList {
         write_mark(&self.mark, 0)?;
         Ok((self.records, self.skipped))
     }
+}
+
+/// Makes a list of what the own binlog knows of a store path and is not here. Blocking. The number of its records.
+///
+/// Links stand there as files: whether one is still there, only asking for its content tells.
+pub(super) fn of_own_binlog(store: &Store, index: StorePathIndex, data: &Path) -> Result<u64, StoreError> {
+    let mut list = NewList::create(data, Of::MissingFiles)?;
+    let end = *store.binlog_watch().borrow();
+    let sync_dir = store.sync_dir().to_owned();
+    let mut read = || -> std::io::Result<()> {
+        let mut reader = store.binlog_reader(BinlogPosition::default())?;
+        while let Some(item) = reader.next(end)? {
+            let Ok(Entry { time, op, name, .. }) = item.entry else { continue };
+            let may_have_made = matches!(op, Op::Create | Op::Update | Op::Link(_) | Op::Rename(_));
+            if may_have_made && name.store_path() == index && !store.was_deleted(&name) {
+                list.take_line(format!("{time} C {name}\n").as_bytes())?;
+            }
+        }
+        Ok(())
+    };
+    read().map_err(failed("read the binlog in", &sync_dir))?;
+    Ok(list.finish()?.0)
 }
 
 fn temporary(path: &Path) -> PathBuf {

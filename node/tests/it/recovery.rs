@@ -446,12 +446,17 @@ async fn what_one_member_lacks_another_gives_and_what_was_deleted_here_stays_del
     let mut lost = Lost::with(&members).await;
     lost.replace_disk();
     let binlog = lost.node.data().join("sync/binlog.000");
-    fs::write(binlog, format!("1700000000 d {}\n", deleted.name)).unwrap();
+    // Its member does not tell of this one, as FastDFS's do not of what came to them as an update.
+    let untold = common.name.metadata_name().unwrap();
+    fs::write(lagging.data().join(untold.true_name()), "k\x02v").unwrap();
+    let gone = only.name.metadata_name().unwrap();
+    let lines = format!("1700000000 d {}\n1700000000 c {untold}\n1700000000 u {gone}\n", deleted.name);
+    fs::write(binlog, lines).unwrap();
     lost.node.start_again().await;
     wait_for(&lost.node, " 200 ", "").await;
     let tree = tree(&lost.data());
     let names: Vec<&str> = tree.keys().map(String::as_str).collect();
-    let mut expected = [common.name.true_name(), only.name.true_name()];
+    let mut expected = [common.name.true_name(), only.name.true_name(), untold.true_name()];
     expected.sort_unstable();
     assert_eq!(names, expected);
     assert_eq!(lost.state_files(), [""; 0]);

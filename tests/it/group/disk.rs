@@ -61,7 +61,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Directories with a name of two upper-case hex digits.
-fn levels(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn levels(dir: &Path) -> Vec<PathBuf> {
     let is_level = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, geteuid};
 
+use super::disk;
 use crate::address;
 use crate::cluster::{self, Config, FEW_DIRECTORIES, START, made};
 use crate::process::Process;
@@ -167,6 +168,17 @@ impl Server {
         assert!(self.process.is_none(), "a running server uses its files");
         std::fs::remove_dir_all(&self.base).expect("the scratch directory can be written");
         made(self.base.clone());
+    }
+
+    /// Loses the files and the directories that they were in, as with a new disk for its store path; what it knows of its
+    /// group and of what happened stays.
+    pub(crate) fn lose_files(&mut self) {
+        assert!(self.process.is_none(), "a running server uses its files");
+        let data = self.base.join("data");
+        for high in disk::levels(&data) {
+            std::fs::remove_dir_all(high).expect("the scratch directory can be written");
+        }
+        std::fs::remove_file(data.join(".fastdfs_vars")).expect("a store path has a mark");
     }
 
     /// Whether it has been started and not ended by us.
