@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gateway::server::{HttpLimits, HttpServer};
 use protocol::AddressWidth;
@@ -55,11 +55,25 @@ pub(crate) struct Shared {
     pub(crate) storage_http_port: u16,
     connections: AtomicU64,
     up_time: i64,
+    started: Instant,
     /// The other trackers.
     pub(crate) peers: Peers,
 }
 
+/// How long after its start a tracker takes it that its storages are on their way.
+const RETURN: Duration = Duration::from_secs(2);
+/// How often it looks whether they are back.
+const RETURN_STEP: Duration = Duration::from_millis(20);
+
 impl Shared {
+    /// Waits, shortly after the start, until storages are back that were here before: clients would take it for the last
+    /// word that there are none. Storages come back within a second.
+    pub(crate) async fn await_return(&self) {
+        while self.started.elapsed() < RETURN && self.state().awaits_storages() {
+            tokio::time::sleep(RETURN_STEP).await;
+        }
+    }
+
     /// The state, and what the configuration says besides.
     pub(crate) fn new(
         cluster: Cluster,
@@ -75,6 +89,7 @@ impl Shared {
             parameters,
             storage_http_port,
             connections: AtomicU64::new(0),
+            started: Instant::now(),
             up_time,
             peers: Peers::new(up_time, last_run),
         }

@@ -61,6 +61,9 @@ async fn requests(
         {
             pull::before_first_join(shared, session, &join).await;
         }
+        if matches!(header.command, Command(101..=107)) {
+            shared.await_return().await;
+        }
         let start = out.len();
         out.extend_from_slice(&[0; HEADER_LEN]);
         let answered = if serve::is_of_tracker(header.command) {

@@ -101,6 +101,15 @@ impl Cluster {
         }
     }
 
+    /// Whether a group has members that were in service, and none of them is.
+    pub fn awaits_storages(&self) -> bool {
+        let waits = |group: &Group| {
+            let is = |status| group.members.iter().any(|member| member.status == status);
+            (is(StorageStatus::OFFLINE) || is(StorageStatus::ONLINE)) && !is(StorageStatus::ACTIVE)
+        };
+        self.groups.iter().any(waits)
+    }
+
     /// Whether a client can upload somewhere.
     pub fn has_active_storage(&self) -> bool {
         self.groups

@@ -1,11 +1,12 @@
 //! Starting, stopping and starting again.
 
 use std::path::Path;
+use std::time::Duration;
 
-use protocol::GroupName;
 use protocol::cluster::StorageStatus;
-use protocol::tracker::{GroupList, ListAllGroups, ListStorages, StorageList};
+use protocol::tracker::{GroupList, ListAllGroups, ListStorages, QueryStore, StorageList, StoreAnswer};
 use protocol::wire::Response;
+use protocol::{GroupName, Status};
 
 use crate::network::Network;
 use crate::peers::{Peer, Storage, Tracker, build};
@@ -47,6 +48,34 @@ async fn a_restart_keeps_groups_and_storages() {
     assert_eq!(listed(&network, &tracker).await, ["group1 11 OFFLINE", "group2 12 OFFLINE"]);
     let _again = storage("group2", 12).activate(tracker.address).await;
     assert_eq!(listed(&network, &tracker).await, ["group1 11 OFFLINE", "group2 12 ACTIVE"]);
+    tracker.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_right_after_a_restart_waits_for_the_storages() {
+    let (directory, network) = (tempfile::tempdir().unwrap(), Network::claim());
+    let start = || Tracker::start(network.tracker(1), directory.path(), "http.server_port = 0\n");
+    let tracker = start().await;
+    let storage = Storage { group: "group1", ip: network.ip(11), id: None, source: None, subdir_count: 256 };
+    let first = storage.activate(tracker.address).await;
+    drop(first);
+    tracker.stop().await;
+
+    let tracker = start().await;
+    let mut client = Peer::connect(network.ip(9), tracker.address).await;
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        storage.activate(tracker.address).await
+    };
+    let (asked, _again) = tokio::join!(client.ask(&QueryStore), back);
+    let StoreAnswer { server, .. } = StoreAnswer::decode_body(&asked.unwrap()).unwrap();
+    assert_eq!(server.ip, network.ip(11));
+    tracker.stop().await;
+
+    // Where nobody comes, the client hears so in the end.
+    let tracker = start().await;
+    let mut client = Peer::connect(network.ip(9), tracker.address).await;
+    assert_eq!(client.ask(&QueryStore).await, Err(Status::ENOENT.0));
     tracker.stop().await;
 }
 
