@@ -13,7 +13,7 @@ use protocol::sync::{
 use protocol::wire::{Request, StreamRequest};
 use protocol::{FileId, GroupName, LogicName};
 
-use super::step::{Form, Purpose};
+use super::step::Form;
 use crate::store::{Entry, Op, Outgoing, Store};
 
 /// Content up to this size is read at once and leaves with its head.
@@ -235,6 +235,6 @@ fn whole(form: Form, size: u64, head: BytesMut) -> Prepared {
 impl Form {
     /// Whether the answer has a body.
     pub(super) fn asks(&self) -> bool {
-        matches!(self, Self::Ask(Purpose::BeforeCreate | Purpose::Verify))
+        matches!(self, Self::Ask(_))
     }
 }

@@ -37,6 +37,9 @@ pub(crate) enum Form {
 pub(crate) enum Purpose {
     /// The peer had the last file already: it may have this one.
     BeforeCreate,
+    /// Whatever the peer has may be wrong, but a file that it lacks is to be a new one there: FastDFS lists for members
+    /// that recover a disk only what came as such.
+    InDoubt,
     /// Whether a change left the file as it is here.
     Verify,
 }
@@ -74,7 +77,7 @@ pub(crate) struct Known {
 pub(crate) fn first(entry: &Entry, known: Known) -> Form {
     use crate::store::Side::{Replica, Source};
     match (&entry.op, entry.side) {
-        (Op::Create, _) if known.in_doubt => Form::Update,
+        (Op::Create, _) if known.in_doubt => Form::Ask(Purpose::InDoubt),
         (Op::Create, _) if known.had_last => Form::Ask(Purpose::BeforeCreate),
         (Op::Create, _) => Form::Create,
         (Op::Update, _) => Form::Update,
@@ -116,7 +119,10 @@ pub(crate) fn after(entry: &Entry, form: &Form, answer: Answer, size: u64) -> St
         (Form::Ask(Purpose::BeforeCreate), Answer::Size(there)) => {
             Step::Then(if there == size { Form::CreateHad } else { Form::Update })
         }
-        (Form::Ask(Purpose::BeforeCreate), Answer::Status(Status::ENOENT)) => Step::Then(Form::Create),
+        (Form::Ask(Purpose::InDoubt), Answer::Size(_)) => Step::Then(Form::Update),
+        (Form::Ask(Purpose::BeforeCreate | Purpose::InDoubt), Answer::Status(Status::ENOENT)) => {
+            Step::Then(Form::Create)
+        }
         (Form::Ask(Purpose::Verify), Answer::Size(there)) if there == size => has_it(false),
         (Form::Ask(Purpose::Verify), Answer::Size(_) | Answer::Status(Status::ENOENT)) => {
             Step::Then(Form::Update)
@@ -175,11 +181,10 @@ mod tests {
         let had = Known { had_last: true, in_doubt: false };
         assert_eq!(first(&entry(Source, Op::Create), had), Form::Ask(Purpose::BeforeCreate));
         let in_doubt = Known { had_last: true, in_doubt: true };
-        for op in
-            [Op::Create, Op::Append(1, 2), Op::Modify(1, 2), Op::Truncate(2, 1), Op::Rename(name("old"))]
-        {
+        for op in [Op::Append(1, 2), Op::Modify(1, 2), Op::Truncate(2, 1), Op::Rename(name("old"))] {
             assert_eq!(first(&entry(Source, op), in_doubt), Form::Update);
         }
+        assert_eq!(first(&entry(Source, Op::Create), in_doubt), Form::Ask(Purpose::InDoubt));
     }
 
     #[test]
@@ -216,6 +221,8 @@ mod tests {
         check(&create, Form::Ask(Purpose::BeforeCreate), Answer::Size(10), Step::Then(Form::CreateHad));
         check(&create, Form::Ask(Purpose::BeforeCreate), Answer::Size(9), Step::Then(Form::Update));
         check(&create, Form::Ask(Purpose::BeforeCreate), status(Status::ENOENT), Step::Then(Form::Create));
+        check(&create, Form::Ask(Purpose::InDoubt), status(Status::ENOENT), Step::Then(Form::Create));
+        check(&create, Form::Ask(Purpose::InDoubt), Answer::Size(10), Step::Then(Form::Update));
         check(&create, Form::Ask(Purpose::Verify), Answer::Size(10), done(false));
         check(&create, Form::Ask(Purpose::Verify), Answer::Size(9), Step::Then(Form::Update));
         check(&create, Form::Create, status(Status::EINVAL), Step::Refused(Status::EINVAL));
