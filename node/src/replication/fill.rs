@@ -163,13 +163,14 @@ pub(super) async fn announce(shared: &Shared, peer: &Peer, mark: &Mark) -> Resul
     if !mark.need_sync_old || peer.status >= StorageStatus::IP_CHANGED {
         return Ok(false);
     }
+    // A copy ends after it has begun, for trackers, also where both are told again.
+    if peer.status == StorageStatus::WAIT_SYNC {
+        report(shared, &peer.id, StorageStatus::SYNCING).await?;
+    }
     if mark.sync_old_done {
         // A tracker that was killed in between goes on having it as unfilled, and nobody else corrects it.
         report_filled(shared, &peer.id).await?;
         return Ok(true);
-    }
-    if peer.status == StorageStatus::WAIT_SYNC {
-        report(shared, &peer.id, StorageStatus::SYNCING).await?;
     }
     Ok(false)
 }

@@ -137,6 +137,23 @@ async fn a_filling_that_was_broken_off_goes_on() {
     assert_eq!(taker.files().len(), 3);
 }
 
+/// Trackers that were away while a member was filled have it as waiting; for them, a copy ends after it has begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tracker_that_missed_a_filling_hears_its_beginning_and_its_end() {
+    let (mut sending, _) = with_records(&[("c", UNTIL - 9)]).await;
+    let taker = Taker::start(fresh(), Kind::Fdfs).await;
+    sending.fed_by(sending.node.ip, UNTIL);
+    sending.members(&[(taker.ip, S::WAIT_SYNC)]);
+    sending.node.start_again().await;
+    let both = [S::SYNCING, S::OFFLINE];
+    wait(|| sending.reported() == both, || format!("{:?}", sending.reported())).await;
+    let sent = taker.pushes().len();
+    // The list of a leader that missed it.
+    sending.members(&[(taker.ip, S::WAIT_SYNC)]);
+    wait(|| sending.reported() == [both, both].concat(), || format!("{:?}", sending.reported())).await;
+    assert_eq!(taker.pushes().len(), sent, "nothing is copied again");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whom_another_fills_gets_own_files_from_the_agreed_time_on() {
     let records =
