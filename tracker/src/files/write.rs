@@ -55,12 +55,20 @@ enum Step<'a> {
 impl Step<'_> {
     fn run(self, data: &Path) -> Result<(), FileError> {
         let (name, doing, result) = match self {
-            Self::Replace(name, content) => (name, "write", replace_file(&data.join(name), content)),
+            Self::Replace(name, content) => (name, "write", write(&data.join(name), content)),
             Self::Remove(name) => (name, "remove", remove(&data.join(name))),
         };
         let path = data.join(name).display().to_string();
         result.map_err(|source| FileError { doing, path, source })
     }
+}
+
+/// A file that is as it should be stays: most changes concern one file, and every sync may wait for a busy disk.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    replace_file(path, content)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
