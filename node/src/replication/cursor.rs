@@ -53,6 +53,8 @@ pub(crate) struct Turn {
     pub(crate) number: Number,
     /// How often it has failed.
     pub(crate) tries: u32,
+    /// Where it ends in the binlog.
+    pub(crate) end: BinlogPosition,
     pub(crate) entry: Entry,
 }
 
@@ -191,7 +193,7 @@ impl Cursor {
         let number = self.ready.pop_first()?;
         let slot = self.slot_mut(number)?;
         slot.state = State::UnderWay;
-        let turn = Turn { number, tries: slot.tries, entry: slot.entry.clone()? };
+        let turn = Turn { number, tries: slot.tries, end: slot.end, entry: slot.entry.clone()? };
         self.under_way += 1;
         Some(turn)
     }

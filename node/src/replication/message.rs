@@ -119,10 +119,8 @@ impl Writer<'_> {
                 let gone = SyncDelete { time: self.time(entry), group: self.group, name: old.clone() };
                 return Ok(whole(Form::Delete(old.clone()), 0, gone.to_frame()));
             }
-            (Outgoing::Missing, Form::Append(..) | Form::Modify(..) | Form::Truncate(..)) => {
-                return Ok(Prepared::Nothing { in_doubt: true });
-            }
-            (Outgoing::Missing, _) => return Ok(NOTHING),
+            // In whatever form it was to go: after a failure, changes go as whole copies.
+            (Outgoing::Missing, _) => return Ok(Prepared::Nothing { in_doubt: true }),
             (Outgoing::Link(target), form) => {
                 if self.kind == Kind::Fdfs && *form != Form::Update {
                     let pair = self.pair(entry, target.clone());

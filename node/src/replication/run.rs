@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Status;
 use protocol::cluster::{SenderState, StorageStatus};
-use protocol::{LogicName, Status};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -18,7 +18,7 @@ use super::lane::{Event, Lane, Road};
 use super::message::Kind;
 use super::sender::{End, Sender, explain, unix_now};
 use super::step::{self, Form, Known, Step};
-use super::work::Work;
+use super::work::{Work, names};
 use crate::store::{BinlogPosition, Entry};
 
 /// How often the mark is written while it moves.
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
     }
 
     fn give(&mut self, lane: usize, turn: Turn) {
-        let in_doubt = turn.tries > 0 || names(&turn.entry).any(|name| self.work.in_doubt.contains(name));
+        let in_doubt = self.work.is_in_doubt(&turn);
         let form = step::first(&turn.entry, Known { had_last: self.work.had_last, in_doubt });
         if let Some(Some(lane)) = self.lanes.get_mut(lane) {
             lane.give(turn.number, &Arc::new(turn.entry), form);
@@ -293,13 +293,4 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-fn names(entry: &Entry) -> impl Iterator<Item = &LogicName> {
-    use crate::store::Op;
-    let other = match &entry.op {
-        Op::Rename(other) => Some(other),
-        _ => None,
-    };
-    std::iter::once(&entry.name).chain(other)
 }

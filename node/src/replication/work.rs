@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Shared;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Turn};
 use super::dead_letters::{self, DeadLetters};
 use super::fill::Filling;
 use super::mark::Mark;
 use super::report::{Lag, Progress};
 use super::sender::blocking;
-use crate::store::{BinlogPosition, BinlogReader, Store};
+use crate::store::{BinlogPosition, BinlogReader, Entry, Op, Store};
 
 /// Lines that are read from the binlog at once.
 const READ_AT_ONCE: usize = 512;
@@ -41,6 +41,9 @@ pub(super) struct Work {
     pub(super) trouble: Option<Status>,
     /// Files whose copy at the peer may be older than the records that were sent.
     pub(super) in_doubt: HashSet<LogicName>,
+    /// End of the binlog at the start. A rename before it may follow a change that an earlier run found without its file
+    /// and passed over, and that is on no list.
+    began_at: BinlogPosition,
     /// Whether the peer had the last created file already.
     pub(super) had_last: bool,
     /// When the clock of the cursor began.
@@ -70,6 +73,7 @@ impl Work {
             dead_due: Instant::now(),
             trouble: None,
             in_doubt: HashSet::new(),
+            began_at: end,
             had_last: mark.sent > 0 || mark.need_sync_old,
             started: Instant::now(),
         }
@@ -103,6 +107,12 @@ impl Work {
                 error!(peer = %self.peer, %error, "the mark cannot be written; after a crash more is sent again");
             }
         }
+    }
+
+    /// Whether the peer's file may be other than the records before this one say, so that only a whole copy will do.
+    pub(super) fn is_in_doubt(&self, turn: &Turn) -> bool {
+        let is_old_rename = matches!(turn.entry.op, Op::Rename(_)) && turn.end <= self.began_at;
+        turn.tries > 0 || is_old_rename || names(&turn.entry).any(|name| self.in_doubt.contains(name))
     }
 
     /// Time as the cursor has it.
@@ -157,5 +167,40 @@ impl Work {
             }
         }
         Ok(())
+    }
+}
+
+/// Files that a record says something about.
+pub(super) fn names(entry: &Entry) -> impl Iterator<Item = &LogicName> {
+    let other = match &entry.op {
+        Op::Rename(other) => Some(other),
+        _ => None,
+    };
+    std::iter::once(&entry.name).chain(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_from_before_the_start_is_in_doubt_and_so_is_what_failed_or_follows_what_was_passed_over() {
+        let (before, after) =
+            (BinlogPosition { index: 0, offset: 100 }, BinlogPosition { index: 0, offset: 101 });
+        let peer = StorageId::parse("10.0.0.2").unwrap();
+        let dead = DeadLetters::load(&PathBuf::from("/nowhere/peer.dead")).unwrap();
+        let mut work = Work::new(peer, PathBuf::new(), Mark::default(), dead, before);
+        let turn = |line: &str, tries, end| {
+            let entry = Entry::parse(line.as_bytes()).unwrap();
+            Turn { number: 0, tries, end, entry }
+        };
+        let (rename, create) = ("5 R M00/00/00/new M00/00/00/old", "5 C M00/00/00/new");
+        assert!(work.is_in_doubt(&turn(rename, 0, before)));
+        assert!(!work.is_in_doubt(&turn(rename, 0, after)));
+        assert!(!work.is_in_doubt(&turn(create, 0, before)));
+        assert!(work.is_in_doubt(&turn(create, 1, after)));
+        work.in_doubt.insert(LogicName::parse("M00/00/00/old").unwrap());
+        assert!(work.is_in_doubt(&turn(rename, 0, after)));
+        assert!(!work.is_in_doubt(&turn(create, 0, after)));
     }
 }
