@@ -170,3 +170,19 @@ async fn a_member_that_is_deleted_ends_its_sender_and_starts_anew_when_it_is_bac
         assert!(!taker.talk(&id.name).is_empty(), "{id} is sent again");
     }
 }
+
+/// The change was passed over, since its file was called otherwise already, and the sender that knew it is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rename_from_before_the_start_brings_the_whole_file() {
+    let mut sending = Sending::start().await;
+    let old = sending.appender(b"old content").await;
+    let renamed = sending.rename(&old.name).await;
+    let taker = Taker::start(fresh(), Kind::Fdfs).await;
+    taker.put(&old.name, b"not renewed");
+    sending.joined(&taker);
+    sending.node.stop().await;
+    sending.node.start_again().await;
+    wait_file(&taker, &renamed.name, b"old content").await;
+    sending.wait_in_step(taker.ip).await;
+    assert_eq!(taker.held(&old.name), None);
+}
