@@ -3,6 +3,10 @@
 //! All integers are big-endian two's complement. Fixed-width text is NUL-padded on the right, and whatever follows
 //! the first NUL is undefined: C peers leave stack bytes there.
 
+mod plain_request;
+
+pub(crate) use plain_request::plain_request;
+
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 

@@ -4,8 +4,8 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::wire::{DecodeError, Reader, Request, Response, put_size};
-use crate::{Command, GroupName, StorageId};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request, put_size};
+use crate::{Command, StorageId};
 
 const MAX_URL_LEN: usize = 512;
 const MAX_MEMBERS: usize = 64;
@@ -148,24 +148,11 @@ impl Request for ReplicationReport {
     }
 }
 
-/// Command 201: the reports of a group's members. Answered with [`GroupReplication`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueryReplication(pub GroupName);
-
-impl Request for QueryReplication {
-    const COMMAND: Command = Command::QUERY_REPLICATION;
-
-    fn encode_body(&self, out: &mut BytesMut) {
-        self.0.encode(out);
-    }
-
-    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
-        let group = GroupName::decode(&mut reader)?;
-        reader.finish()?;
-        Ok(Self(group))
-    }
-}
+plain_request!(
+    /// Command 201: the reports of a group's members. Answered with [`GroupReplication`].
+    QueryReplication(group),
+    Command::QUERY_REPLICATION
+);
 
 /// The members that have reported, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

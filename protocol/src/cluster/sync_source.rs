@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::wire::{DecodeError, Reader, Request, Response};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request};
 use crate::{Command, GroupName, StorageId};
 
 /// A source of old files, 24 bytes.
@@ -74,32 +74,12 @@ impl Response for SyncSourceAnswer {
     }
 }
 
-macro_rules! empty_request {
-    ($(#[$doc:meta])* $name:ident, $command:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $name;
-
-        impl Request for $name {
-            const COMMAND: Command = $command;
-
-            fn encode_body(&self, _out: &mut BytesMut) {}
-
-            fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-                Reader::new(body).finish()?;
-                Ok(Self)
-            }
-        }
-    };
-}
-pub(super) use empty_request;
-
-empty_request!(
+plain_request!(
     /// A new storage asks for a source of old files. Answered with [`SyncSourceAnswer`].
     SyncDestRequest,
     Command::SYNC_DEST_REQ
 );
-empty_request!(
+plain_request!(
     /// A storage asks for the source that it has. Answered with [`SyncSourceAnswer`].
     SyncDestQuery,
     Command::SYNC_DEST_QUERY

@@ -2,11 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::sync_source::empty_request;
 use crate::Command;
-use crate::wire::{DecodeError, Reader, Request, Response};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request};
 
-empty_request!(
+plain_request!(
     /// Command 72: highest trunk file known. Answered with [`TrunkFileId`].
     FetchTrunkFileId,
     Command::FETCH_TRUNK_FID

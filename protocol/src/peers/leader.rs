@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::tracker::Connections;
-use crate::wire::{DecodeError, Reader, Request, Response, put_padded};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request, put_padded};
 use crate::{Command, GroupName, HostPort, StorageId};
 
 const VERSION_LEN: usize = 8;
@@ -12,32 +12,12 @@ const VERSION_LEN: usize = 8;
 const MAX_ADDRESS: usize = 52;
 const MAX_GROUPS: usize = 512;
 
-macro_rules! empty_request {
-    ($(#[$doc:meta])* $name:ident, $command:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $name;
-
-        impl Request for $name {
-            const COMMAND: Command = $command;
-
-            fn encode_body(&self, _out: &mut BytesMut) {}
-
-            fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-                Reader::new(body).finish()?;
-                Ok(Self)
-            }
-        }
-    };
-}
-pub(super) use empty_request;
-
-empty_request!(
+plain_request!(
     /// What is your claim? Answered with [`LeaderClaim`]; `ENOENT` while the tracker has no group.
     TrackerGetStatus,
     Command::TRACKER_GET_STATUS
 );
-empty_request!(
+plain_request!(
     /// Choose again: the leader steps down, others answer `EOPNOTSUPP`.
     ReselectLeader,
     Command::TRACKER_NOTIFY_RESELECT_LEADER

@@ -2,21 +2,20 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::leader::empty_request;
 use crate::Command;
-use crate::wire::{DecodeError, Reader, Request, Response, put_size};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request, put_size};
 
 /// Files there are: groups, storages, sync timestamps, changelog.
 pub const SYSTEM_FILES: u8 = 4;
 /// Longest piece of a file in one answer.
 pub const MAX_PIECE: usize = 8173;
 
-empty_request!(
+plain_request!(
     /// Freezes the files for this connection. Answered with an empty body; `ENOENT` while there is no group.
     GetSystemFilesStart,
     Command::GET_SYS_FILES_START
 );
-empty_request!(
+plain_request!(
     /// Lets go of them. Answered with an empty body.
     GetSystemFilesEnd,
     Command::GET_SYS_FILES_END

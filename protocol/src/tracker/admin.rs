@@ -3,16 +3,15 @@
 use bytes::BytesMut;
 
 use super::lists::decode_tail_id;
-use super::query_store::query;
-use crate::wire::{DecodeError, Reader, Request};
+use crate::wire::{DecodeError, Reader, Request, plain_request};
 use crate::{Command, GroupName, StorageId};
 
-query!(
+plain_request!(
     /// Delete an empty group. Answered with an empty body.
     DeleteGroup(group),
     Command::DELETE_GROUP
 );
-query!(
+plain_request!(
     /// The leader. Answered with `ip:port` as text, without a NUL.
     GetLeader,
     Command::GET_LEADER

@@ -2,11 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::query_store::query;
 use crate::Command;
-use crate::wire::{DecodeError, Reader, Request, Response};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request};
 
-query!(
+plain_request!(
     /// The parameters. Answered with lines `key=value`, at most 1023 bytes.
     ParameterRequest,
     Command::PARAMETER_REQ

@@ -2,17 +2,16 @@
 
 use bytes::BytesMut;
 
-use super::query_store::query;
 use super::{GROUP_RECORD_LEN, GroupRecord, StorageRecord};
-use crate::wire::{DecodeError, Reader, Request, Response};
+use crate::wire::{DecodeError, Reader, Request, Response, plain_request};
 use crate::{AddressWidth, Command, GroupName, StorageId};
 
-query!(
+plain_request!(
     /// One group. Answered with a [`GroupList`] of one.
     ListOneGroup(group),
     Command::LIST_ONE_GROUP
 );
-query!(
+plain_request!(
     /// All groups, by name. Answered with [`GroupList`].
     ListAllGroups,
     Command::LIST_ALL_GROUPS

@@ -7,65 +7,25 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Server, decode_servers};
 use crate::file_id::StorePathIndex;
-use crate::wire::{DecodeError, Reader, Request, Response};
+use crate::wire::{DecodeError, Reader, Response, plain_request};
 use crate::{AddressWidth, Command, GroupName};
 
-macro_rules! query {
-    ($(#[$doc:meta])* $name:ident, $command:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $name;
-
-        impl Request for $name {
-            const COMMAND: Command = $command;
-
-            fn encode_body(&self, _out: &mut BytesMut) {}
-
-            fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-                Reader::new(body).finish()?;
-                Ok(Self)
-            }
-        }
-    };
-    ($(#[$doc:meta])* $name:ident(group), $command:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub struct $name(pub GroupName);
-
-        impl Request for $name {
-            const COMMAND: Command = $command;
-
-            fn encode_body(&self, out: &mut BytesMut) {
-                self.0.encode(out);
-            }
-
-            fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-                let mut reader = Reader::new(body);
-                let group = GroupName::decode(&mut reader)?;
-                reader.finish()?;
-                Ok(Self(group))
-            }
-        }
-    };
-}
-pub(super) use query;
-
-query!(
+plain_request!(
     /// One place to upload, in a group that the tracker chooses. Answered with [`StoreAnswer`].
     QueryStore,
     Command::QUERY_STORE
 );
-query!(
+plain_request!(
     /// One place to upload, in this group. Answered with [`StoreAnswer`].
     QueryStoreInGroup(group),
     Command::QUERY_STORE_IN_GROUP
 );
-query!(
+plain_request!(
     /// All places to upload, in a group that the tracker chooses. Answered with [`StoreAllAnswer`].
     QueryStoreAll,
     Command::QUERY_STORE_ALL
 );
-query!(
+plain_request!(
     /// All places to upload, in this group. Answered with [`StoreAllAnswer`].
     QueryStoreInGroupAll(group),
     Command::QUERY_STORE_IN_GROUP_ALL
