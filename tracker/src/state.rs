@@ -62,6 +62,28 @@ pub struct Rules {
     pub width: AddressWidth,
 }
 
+#[cfg(test)]
+impl Rules {
+    /// Of a cluster by addresses, everything in turn.
+    pub(crate) fn plain() -> Self {
+        Self {
+            store_lookup: StoreLookup::RoundRobin,
+            store_server: StoreServer::RoundRobin,
+            store_path: StorePathChoice::RoundRobin,
+            download_server: DownloadServer::RoundRobin,
+            reserved: ReservedSpace::Megabytes(1000),
+            check_active_interval: 100,
+            sync_max_delay: 86_400,
+            sync_max_time: 300,
+            use_trunk_file: TrunkMode::Off,
+            ids: None,
+            trust_storage_id: IdTrust::Trusted,
+            names: NameSource::Ip,
+            width: AddressWidth::V4,
+        }
+    }
+}
+
 /// Whether the cluster uses trunk files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrunkMode {

@@ -5,19 +5,17 @@ use std::net::Ipv4Addr;
 use axum::body::{Body, to_bytes};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request};
+use protocol::StorageId;
 use protocol::cluster::{
     Join, PathSpace, ReplicationReport, SenderReport, SenderState, StorageStatus, TrackerAddress,
 };
-use protocol::config::ReservedSpace;
-use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};
-use protocol::{AddressWidth, StorageId};
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
 use crate::peers::{self, last_run::LastRun};
 use crate::saver::Saver;
-use crate::state::{Group, IdTrust, Member, NameSource, Peer, Reported, Rules, Session, TrunkMode};
+use crate::state::{Group, Member, Peer, Reported, Rules, Session};
 
 /// A file of 10.0.0.1, old enough to be everywhere.
 const FILE: &str = "group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt";
@@ -28,21 +26,7 @@ fn shared(members: &[&str]) -> Arc<Shared> {
 
 /// A tracker whose storages have so much room, of which 1000 MB are kept.
 fn shared_with_room(members: &[&str], free_mb: i64) -> Arc<Shared> {
-    let rules = Rules {
-        store_lookup: StoreLookup::RoundRobin,
-        store_server: StoreServer::RoundRobin,
-        store_path: StorePathChoice::RoundRobin,
-        download_server: DownloadServer::RoundRobin,
-        reserved: ReservedSpace::Megabytes(1000),
-        check_active_interval: 100,
-        sync_max_delay: 86_400,
-        sync_max_time: 300,
-        use_trunk_file: TrunkMode::Off,
-        ids: None,
-        trust_storage_id: IdTrust::Trusted,
-        names: NameSource::Ip,
-        width: AddressWidth::V4,
-    };
+    let rules = Rules::plain();
     let mut group = Group::new(GroupName::parse("group1").unwrap());
     for ip in members {
         let mut member = Member::new(StorageId::parse(ip).unwrap(), ip.parse().unwrap(), 23_000);

@@ -28,21 +28,7 @@ const TRACKER: &str = "10.0.0.1:22122";
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 200));
 
 fn rules() -> Rules {
-    Rules {
-        store_lookup: StoreLookup::RoundRobin,
-        store_server: StoreServer::RoundRobin,
-        store_path: StorePathChoice::RoundRobin,
-        download_server: DownloadServer::RoundRobin,
-        reserved: ReservedSpace::Megabytes(1000),
-        check_active_interval: 100,
-        sync_max_delay: 86_400,
-        sync_max_time: 300,
-        use_trunk_file: TrunkMode::Off,
-        ids: None,
-        trust_storage_id: IdTrust::Trusted,
-        names: NameSource::Ip,
-        width: AddressWidth::V4,
-    }
+    Rules::plain()
 }
 
 fn ids(text: &str) -> Option<StorageIds> {

@@ -2,33 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use protocol::AddressWidth;
 use protocol::cluster::StorageStatus;
-use protocol::config::params::StorePathChoice;
-use protocol::config::tracker_conf::{DownloadServer, StoreLookup, StoreServer};
-use protocol::config::{LocalFacts, ReservedSpace, StorageIds};
+use protocol::config::{LocalFacts, StorageIds};
 use protocol::{GroupName, StorageId};
 
 use super::*;
 use crate::files::load;
-use crate::state::{IdTrust, NameSource, Rules, TrunkMode};
+use crate::state::Rules;
 
 pub(in crate::files) fn rules(ids: Option<StorageIds>) -> Rules {
-    Rules {
-        store_lookup: StoreLookup::RoundRobin,
-        store_server: StoreServer::RoundRobin,
-        store_path: StorePathChoice::RoundRobin,
-        download_server: DownloadServer::RoundRobin,
-        reserved: ReservedSpace::Megabytes(1000),
-        check_active_interval: 100,
-        sync_max_delay: 86_400,
-        sync_max_time: 300,
-        use_trunk_file: TrunkMode::Off,
-        ids,
-        trust_storage_id: IdTrust::Trusted,
-        names: NameSource::Ip,
-        width: AddressWidth::V4,
-    }
+    Rules { ids, ..Rules::plain() }
 }
 
 fn ip(last: u8) -> IpAddr {
