@@ -247,7 +247,7 @@ fn first_free(
 }
 
 /// Whether anything has a name, so that no change is announced that cannot be.
-fn is_there(path: &StorePath, name: &LogicName) -> Result<bool, WriteError> {
+pub(super) fn is_there(path: &StorePath, name: &LogicName) -> Result<bool, WriteError> {
     match path.dir.stat(name.true_name()) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

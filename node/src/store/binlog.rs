@@ -152,12 +152,12 @@ impl Binlog {
         self.watch.subscribe()
     }
 
-    /// Appends a record and waits until it is written. Whoever gets to write takes along all that wait.
+    /// Appends the record of a change that is made, and waits until it is written.
     pub(super) fn append(&self, record: &Record<'_>) -> io::Result<()> {
-        self.announce(record).map(drop)
+        self.append_all(std::slice::from_ref(record))
     }
 
-    /// Appends records of changes that are made, and waits until they are written.
+    /// The same for several. Whoever gets to write takes along all that wait.
     pub(super) fn append_all(&self, records: &[Record<'_>]) -> io::Result<()> {
         let number = {
             let mut waiting = self.lock_waiting();

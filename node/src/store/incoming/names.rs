@@ -8,6 +8,7 @@ use protocol::LogicName;
 use protocol::file_id::FileKind;
 use rustix::fs::FileType;
 
+use super::super::alter::is_there;
 use super::super::binlog::Op;
 use super::super::upload::gone;
 use super::super::{Inner, Store, StorePath, io_failed, trunk};
@@ -154,15 +155,10 @@ impl Inner {
             return Ok(Outcome::Present);
         }
         let renaming = |error| io_failed("renaming a file", error);
-        let exists = |name: &LogicName| match path.dir.stat(name.true_name()) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(renaming(error)),
-        };
-        if exists(dest)? {
+        if is_there(path, dest)? {
             return Ok(Outcome::Present);
         }
-        if !exists(source)? {
+        if !is_there(path, source)? {
             return Ok(Outcome::Missing);
         }
         in_dir(path, dest, || path.dir.rename_new(source.true_name(), dest.true_name())).map_err(renaming)?;
