@@ -61,6 +61,17 @@ impl Progress {
         }
     }
 
+    /// The peer has everything: what was said of its lag up to a second ago is over, too.
+    pub(super) fn set_in_step(&self) {
+        let mut known = self.known();
+        let now = (SenderState::IN_STEP, Lag::default());
+        if (known.state, known.lag) != now {
+            (known.state, known.lag) = now;
+            drop(known);
+            self.tell();
+        }
+    }
+
     pub(super) fn set_mark(&self, mark: BinlogPosition) {
         self.known().mark = mark;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Status;
-use protocol::cluster::{SenderState, StorageStatus};
+use protocol::cluster::StorageStatus;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -267,7 +267,7 @@ impl<'a> Run<'a> {
     }
 
     async fn through(&mut self) -> Option<End> {
-        self.sender.progress.set_state(SenderState::IN_STEP);
+        self.sender.progress.set_in_step();
         if !self.work.filling.is_under_way() {
             return None;
         }
