@@ -1,12 +1,14 @@
 //! Everything HTTP: file URLs, uploads, limits and drain. Sees files through [`files`], knows no disk layout and no
 //! replication.
 
+pub mod body;
 mod conditions;
 mod content_type;
 mod disposition;
 mod elsewhere;
 mod file_body;
 pub mod files;
+mod gateway;
 mod multipart;
 pub mod problem;
 mod query;
@@ -15,6 +17,7 @@ mod read;
 mod router;
 pub mod server;
 mod settings;
+mod site;
 mod token;
 mod upload;
 mod validators;
@@ -22,5 +25,7 @@ mod write_access;
 
 pub use content_type::MimeTable;
 pub use elsewhere::ResponseMode;
-pub use router::{method_not_allowed, router};
+pub use gateway::Gateway;
+pub use router::method_not_allowed;
 pub use settings::{BadSettings, Settings, Writers};
+pub use site::Site;

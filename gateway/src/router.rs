@@ -1,4 +1,4 @@
-//! All routes of a node's HTTP port. What has no route is looked at as a file's URL.
+//! The routes of a node's HTTP port other than file URLs.
 
 use std::sync::Arc;
 
@@ -12,27 +12,25 @@ use serde::Serialize;
 
 use crate::files::{Files, WriteError};
 use crate::problem::Problem;
-use crate::settings::Settings;
-use crate::{read, upload, write_access};
+use crate::site::Site;
+use crate::{upload, write_access};
 
-struct Gateway<F> {
+struct Routes<F> {
     files: Arc<F>,
-    settings: Settings,
+    site: Site,
 }
 
-type Shared<F> = State<Arc<Gateway<F>>>;
+type Shared<F> = State<Arc<Routes<F>>>;
 
 /// The routes over a node's files.
-pub fn router<F: Files>(files: Arc<F>, settings: Settings) -> Router {
-    let gateway = Arc::new(Gateway { files, settings });
+pub(crate) fn router<F: Files>(files: Arc<F>, site: Site) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz::<F>))
         .route("/v1/files", post(upload_file::<F>).layer(DefaultBodyLimit::disable()))
         .route("/v1/files/{*file_id}", delete(delete_file::<F>))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(read_file::<F>)
-        .with_state(gateway)
+        .with_state(Arc::new(Routes { files, site }))
 }
 
 #[derive(Serialize)]
@@ -46,34 +44,30 @@ async fn healthz() -> axum::Json<Health> {
 }
 
 /// Uploads and downloads would work.
-async fn readyz<F: Files>(State(gateway): Shared<F>) -> Response {
-    match gateway.files.ready() {
+async fn readyz<F: Files>(State(routes): Shared<F>) -> Response {
+    match routes.files.ready() {
         Ok(()) => axum::Json(Health { status: "ready" }).into_response(),
         Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.code, why.detail).into_response(),
     }
 }
 
-async fn read_file<F: Files>(State(gateway): Shared<F>, request: Request) -> Response {
-    read::serve(Arc::clone(&gateway.files), &gateway.settings, request).await
-}
-
-async fn upload_file<F: Files>(State(gateway): Shared<F>, request: Request) -> Response {
-    upload::serve(Arc::clone(&gateway.files), &gateway.settings, request).await
+async fn upload_file<F: Files>(State(routes): Shared<F>, request: Request) -> Response {
+    upload::serve(Arc::clone(&routes.files), &routes.site.now(), request).await
 }
 
 async fn delete_file<F: Files>(
-    State(gateway): Shared<F>,
+    State(routes): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
 ) -> Response {
-    if let Err(problem) = write_access::check(gateway.settings.writers, &request) {
+    if let Err(problem) = write_access::check(routes.site.now().writers, &request) {
         return problem.into_response();
     }
     let Ok(id) = FileId::parse(&file_id) else {
         let detail = "a file ID looks like group1/M00/00/00/NAME, as the upload answered it";
         return Problem::new(StatusCode::NOT_FOUND, "bad_file_id", detail).into_response();
     };
-    match gateway.files.delete(&id).await {
+    match routes.files.delete(&id).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(WriteError::Invalid(_)) => upload::write_failed(WriteError::NotFound).into_response(),
         Err(error) => upload::write_failed(error).into_response(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gateway::server::{HttpLimits, HttpServer};
-use gateway::{BadSettings, Settings};
+use gateway::{BadSettings, Gateway, Settings, Site};
 use protocol::client::ClientLimits;
 use protocol::config::{AllowHosts, LocalFacts, StorageConf};
 use protocol::daemon::{Chain, DataLock, ListenError, LockError};
@@ -61,7 +61,7 @@ pub struct App {
     replication: Replication,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
-    settings: Settings,
+    site: Site,
     allow_hosts: AllowHosts,
     save_interval: Duration,
     _lock: DataLock,
@@ -158,7 +158,7 @@ impl App {
             replication,
             services,
             http,
-            settings,
+            site: Site::new(settings),
             allow_hosts: conf.daemon.allow_hosts.clone(),
             save_interval: conf.sync_stat_file_interval,
             _lock: lock,
@@ -192,10 +192,10 @@ impl App {
             view: self.native.view.clone(),
             remote: self.native.remote.clone(),
         });
+        let own_routes = http::replication::routes(self.replication.clone());
+        let gateway = Gateway::new(files, self.site, own_routes);
         for server in self.http {
-            let router = gateway::router(Arc::clone(&files), self.settings.clone())
-                .merge(http::replication::routes(self.replication.clone()));
-            tasks.spawn(server.serve(router, stop.clone()));
+            tasks.spawn(server.serve(gateway.clone(), stop.clone()));
         }
         let link = Arc::new(self.link);
         // A node whose disk was replaced joins when it has its files back; it serves what it has meanwhile.

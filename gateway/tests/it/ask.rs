@@ -1,12 +1,16 @@
-//! Requests that go straight to the router, and their answers.
+//! Requests that go straight to the gateway, and their answers.
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use gateway::server::ClientAddress;
+use gateway::server::{App, Connection};
+use gateway::{Gateway, Settings, Site};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use tower::ServiceExt;
+
+use crate::fake::Fake;
+
+/// A client on this machine.
+const HERE: &str = "127.0.17.1:4000";
 
 /// A whole answer.
 #[derive(Debug)]
@@ -34,18 +38,30 @@ impl Answer {
     }
 }
 
+/// A gateway over a store.
+pub fn over(store: &Fake, settings: Settings) -> Gateway<Fake> {
+    Gateway::new(store.clone().into(), Site::new(settings), axum::Router::new())
+}
+
 /// Asks as a client on `peer` does.
-pub async fn ask_from(router: &Router, peer: &str, mut request: Request<Body>) -> Answer {
-    request.extensions_mut().insert(ClientAddress(peer.parse().unwrap()));
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (head, body) = response.into_parts();
+pub async fn ask_from(gateway: &Gateway<Fake>, peer: &str, request: Request<Body>) -> Answer {
+    let (head, body) = gateway.call(&from(peer), request).await.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: head.status, headers: head.headers, body }
 }
 
 /// Asks as a client on this machine does.
-pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
-    ask_from(router, "127.0.17.1:4000", request).await
+pub async fn ask(gateway: &Gateway<Fake>, request: Request<Body>) -> Answer {
+    ask_from(gateway, HERE, request).await
+}
+
+/// A connection of a client on this machine.
+pub fn here() -> Connection {
+    from(HERE)
+}
+
+fn from(peer: &str) -> Connection {
+    Connection { peer: peer.parse().unwrap(), local: "127.0.17.1:80".parse().unwrap() }
 }
 
 /// A request with headers.

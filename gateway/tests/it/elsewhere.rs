@@ -1,20 +1,19 @@
 //! Files that another member has: who is asked and who is not, redirects, and members that fail.
 
-use axum::Router;
 use axum::body::Body;
 use gateway::files::UploadKind;
-use gateway::{ResponseMode, Settings};
+use gateway::server::App;
+use gateway::{Gateway, ResponseMode, Settings};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use std::sync::atomic::Ordering;
-use tower::ServiceExt;
 
-use crate::ask::{Answer, ask, request};
+use crate::ask::{Answer, ask, here, over, request};
 use crate::fake::{Fake, MEMBER_URL, Others};
 
 struct Case {
     store: Fake,
-    router: Router,
+    gateway: Gateway<Fake>,
     id: String,
     content: Vec<u8>,
 }
@@ -27,13 +26,13 @@ fn case(mode: ResponseMode, len: usize) -> Case {
     store.move_away(&id);
     let mut settings = Settings::plain();
     settings.response_mode = mode;
-    Case { router: gateway::router(store.clone().into(), settings), store, id, content }
+    Case { gateway: over(&store, settings), store, id, content }
 }
 
 impl Case {
     async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
         let target = target.replace("{id}", &self.id);
-        ask(&self.router, request("GET", &target, headers, Body::empty())).await
+        ask(&self.gateway, request("GET", &target, headers, Body::empty())).await
     }
 
     fn opened(&self) -> Vec<(u64, u64)> {
@@ -106,7 +105,7 @@ async fn a_member_that_is_gone_in_the_middle_breaks_the_body_off() {
     let case = case(ResponseMode::Proxy, 200_100);
     *case.store.0.others.lock().unwrap() = Others::BreakOff;
     let target = format!("/{}", case.id);
-    let response = case.router.clone().oneshot(request("GET", &target, &[], Body::empty())).await.unwrap();
+    let response = case.gateway.call(&here(), request("GET", &target, &[], Body::empty())).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-length"], "200100");
     assert!(response.into_body().collect().await.is_err(), "the client must not take this for the whole");
@@ -120,7 +119,7 @@ async fn only_what_was_asked_for_is_fetched() {
     let etag = etag.header("etag").to_owned();
     assert_eq!(case.get("/{id}", &[("if-none-match", &etag)]).await.status, 304);
     assert_eq!(case.get("/{id}", &[("range", "bytes=400000-")]).await.status, 416);
-    let head = ask(&case.router, request("HEAD", &format!("/{}", case.id), &[], Body::empty())).await;
+    let head = ask(&case.gateway, request("HEAD", &format!("/{}", case.id), &[], Body::empty())).await;
     assert_eq!((head.status.as_u16(), head.header("content-length")), (200, "300000"));
     assert_eq!(case.opened(), [(5, 10)]);
     let several = case.get("/{id}", &[("range", "bytes=0-9,299990-")]).await;

@@ -4,12 +4,11 @@ mod table;
 mod table_ranges;
 mod tokens;
 
-use axum::Router;
 use axum::body::Body;
 use gateway::Settings;
 use gateway::files::UploadKind;
 
-use crate::ask::{Answer, ask, request};
+use crate::ask::{Answer, ask, over, request};
 use crate::fake::Fake;
 
 /// The files that rows ask for.
@@ -111,13 +110,13 @@ async fn run(rows: &[Row], settings: &Settings) {
         if !is_here {
             store.move_away(&sample.id);
         }
-        let router: Router = gateway::router(store.into(), settings.clone());
+        let gateway = over(&store, settings.clone());
         let headers: Vec<(&str, String)> =
             row.headers.iter().map(|(name, value)| (*name, sample.fill(value))).collect();
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let target = sample.fill(row.target);
-        let answer = ask(&router, request(row.method, &target, &headers, Body::empty())).await;
+        let answer = ask(&gateway, request(row.method, &target, &headers, Body::empty())).await;
         let case = format!("{}: {} {target} {headers:?}, here: {is_here}", row.rule, row.method);
         assert_eq!(answer.status, row.status, "{case}");
         for (name, value) in row.facts {

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::ask::over;
 use crate::fake::Fake;
 
 /// Longest wait for anything that has to come.
@@ -33,8 +34,8 @@ impl Running {
         let server = HttpServer::bind("127.0.17.1:0".parse().unwrap(), limits).await.unwrap();
         let address = server.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let router = gateway::router(store.clone().into(), settings);
-        let task = tokio::spawn(server.serve(router, stop.clone()));
+        let gateway = over(&store, settings);
+        let task = tokio::spawn(server.serve(gateway, stop.clone()));
         Self { address, store, stop, task }
     }
 

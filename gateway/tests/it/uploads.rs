@@ -11,12 +11,12 @@ use futures_util::{StreamExt, stream};
 use gateway::Settings;
 use gateway::files::{UploadKind, UploadSpec};
 
-use crate::ask::{Answer, ask, ask_from, request};
+use crate::ask::{Answer, ask, ask_from, over, request};
 use crate::fake::{Fake, Mood, TIME};
 
 async fn post(store: &Fake, target: &str, headers: &[(&str, &str)], body: Body) -> Answer {
-    let router = gateway::router(store.clone().into(), Settings::plain());
-    ask(&router, request("POST", target, headers, body)).await
+    let gateway = over(store, Settings::plain());
+    ask(&gateway, request("POST", target, headers, body)).await
 }
 
 fn specs(store: &Fake) -> Vec<UploadSpec> {
@@ -160,8 +160,8 @@ async fn a_stalled_body_is_given_up() {
         let store = Fake::new();
         let mut settings = Settings::plain();
         settings.body_timeout = Duration::from_millis(80);
-        let router = gateway::router(store.clone().into(), settings);
-        let answer = ask(&router, request("POST", "/v1/files", headers, stalled(b"abc"))).await;
+        let gateway = over(&store, settings);
+        let answer = ask(&gateway, request("POST", "/v1/files", headers, stalled(b"abc"))).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (408, "body_timeout".to_owned()));
         assert_eq!(answer.header("connection"), "close", "the rest of the body is not awaited");
         assert_nothing_left(&store, &format!("{headers:?}"));
@@ -204,8 +204,8 @@ async fn only_this_machine_writes_unless_the_site_says_otherwise() {
         let headers = [(header, "127.0.0.1")];
         let headers = if header.is_empty() { &[][..] } else { &headers[..] };
         let store = Fake::new();
-        let router = gateway::router(store.clone().into(), Settings::plain());
-        let answer = ask_from(&router, peer, request("POST", "/v1/files", headers, Body::from("abc"))).await;
+        let gateway = over(&store, Settings::plain());
+        let answer = ask_from(&gateway, peer, request("POST", "/v1/files", headers, Body::from("abc"))).await;
         assert_eq!(answer.status, status, "{peer} {header}");
         if status == 403 {
             assert_eq!(answer.code(), "remote_write");
@@ -213,15 +213,15 @@ async fn only_this_machine_writes_unless_the_site_says_otherwise() {
         }
         let id = store.add(&UploadKind::Normal, "txt", b"here");
         let answer =
-            ask_from(&router, peer, request("DELETE", &format!("/v1/files/{id}"), headers, Body::empty()))
+            ask_from(&gateway, peer, request("DELETE", &format!("/v1/files/{id}"), headers, Body::empty()))
                 .await;
         assert_eq!(answer.status, if status == 403 { 403 } else { 204 }, "{peer} {header}");
         assert_eq!(store.content(&id.to_string()).is_some(), status == 403);
 
         let mut settings = Settings::plain();
         settings.writers = gateway::Writers::Everybody;
-        let router = gateway::router(store.into(), settings);
-        let answer = ask_from(&router, peer, request("POST", "/v1/files", headers, Body::from("abc"))).await;
+        let gateway = over(&store, settings);
+        let answer = ask_from(&gateway, peer, request("POST", "/v1/files", headers, Body::from("abc"))).await;
         assert_eq!(answer.status, 201, "{peer} {header}");
     }
 }
@@ -230,9 +230,9 @@ async fn only_this_machine_writes_unless_the_site_says_otherwise() {
 async fn files_are_deleted_once() {
     let store = Fake::new();
     let id = store.add(&UploadKind::Normal, "txt", b"here");
-    let router = gateway::router(store.clone().into(), Settings::plain());
+    let gateway = over(&store, Settings::plain());
     let target = format!("/v1/files/{id}");
-    let answer = ask(&router, request("DELETE", &target, &[], Body::empty())).await;
+    let answer = ask(&gateway, request("DELETE", &target, &[], Body::empty())).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
     assert_eq!(store.count(), 0);
     for (target, code) in [
@@ -241,9 +241,9 @@ async fn files_are_deleted_once() {
         ("/v1/files/group1/M00/00/00/..%2f..%2fx", "bad_file_id"),
         ("/v1/files/nonsense", "bad_file_id"),
     ] {
-        let answer = ask(&router, request("DELETE", target, &[], Body::empty())).await;
+        let answer = ask(&gateway, request("DELETE", target, &[], Body::empty())).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (404, code), "{target}");
     }
-    let answer = ask(&router, request("PUT", &target, &[], Body::empty())).await;
+    let answer = ask(&gateway, request("PUT", &target, &[], Body::empty())).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "DELETE"));
 }

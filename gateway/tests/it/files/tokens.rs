@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 use protocol::config::web_conf::{TokenConf, WebConf};
 
 use super::{Kind, sample};
-use crate::ask::{ask, request};
+use crate::ask::{ask, over, request};
 use crate::fake::Fake;
 
 fn settings(page: Option<std::path::PathBuf>) -> Settings {
@@ -42,7 +42,7 @@ async fn only_fresh_tokens_of_this_file_open_it() {
     let store = Fake::new();
     let file = sample(&store, Kind::Normal);
     let name = file.id.strip_prefix("group1/").unwrap();
-    let router = gateway::router(store.into(), settings(None));
+    let gateway = over(&store, settings(None));
     let now = now();
     let good = token(name, now);
     let rows = [
@@ -62,7 +62,7 @@ async fn only_fresh_tokens_of_this_file_open_it() {
     ];
     for (query, status, code) in rows {
         for target in [format!("/{}?{query}", file.id), format!("/{name}?{query}")] {
-            let answer = ask(&router, request("GET", &target, &[], Body::empty())).await;
+            let answer = ask(&gateway, request("GET", &target, &[], Body::empty())).await;
             assert_eq!(answer.status, status, "{target}");
             if status == 403 {
                 assert_eq!(answer.code(), code, "{target}");
@@ -79,11 +79,11 @@ async fn only_fresh_tokens_of_this_file_open_it() {
 async fn without_a_token_nothing_is_told() {
     let store = Fake::new();
     let file = sample(&store, Kind::Normal);
-    let router = gateway::router(store.into(), settings(None));
+    let gateway = over(&store, settings(None));
     let missing = file.id.replace(".txt", ".doc");
     for id in [&file.id, &missing] {
         let headers = [("if-none-match", "*"), ("range", "bytes=5000-")];
-        let answer = ask(&router, request("GET", &format!("/{id}"), &headers, Body::empty())).await;
+        let answer = ask(&gateway, request("GET", &format!("/{id}"), &headers, Body::empty())).await;
         assert_eq!(answer.status, 403, "{id}");
         assert_eq!(answer.header("etag"), "");
         assert_eq!(answer.header("last-modified"), "");
@@ -97,11 +97,11 @@ async fn the_sites_page_is_a_403_that_no_cache_keeps() {
     std::fs::write(&page, "<p>sorry</p>").unwrap();
     let store = Fake::new();
     let file = sample(&store, Kind::Normal);
-    let router = gateway::router(store.into(), settings(Some(page)));
-    let answer = ask(&router, request("GET", &format!("/{}", file.id), &[], Body::empty())).await;
+    let gateway = over(&store, settings(Some(page)));
+    let answer = ask(&gateway, request("GET", &format!("/{}", file.id), &[], Body::empty())).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (403, &b"<p>sorry</p>"[..]));
     assert_eq!(answer.header("content-type"), "text/html");
     assert_eq!(answer.header("cache-control"), "no-store");
-    let answer = ask(&router, request("HEAD", &format!("/{}", file.id), &[], Body::empty())).await;
+    let answer = ask(&gateway, request("HEAD", &format!("/{}", file.id), &[], Body::empty())).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (403, 0));
 }

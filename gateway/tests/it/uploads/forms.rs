@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use gateway::Settings;
 
 use super::{assert_nothing_left, broken, pieces, post, specs, stalled};
-use crate::ask::{Answer, ask, request};
+use crate::ask::{Answer, ask, over, request};
 use crate::fake::{Fake, Mood};
 
 const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=XX");
@@ -127,8 +127,8 @@ async fn a_form_that_breaks_off_or_stalls_leaves_nothing() {
         let start = &whole.as_bytes()[..sent];
         for (body, code) in [(broken(start), "bad_multipart"), (stalled(start), "body_timeout")] {
             let store = Fake::new();
-            let router = gateway::router(store.clone().into(), settings.clone());
-            let answer = ask(&router, request("POST", "/v1/files", &[FORM], body)).await;
+            let gateway = over(&store, settings.clone());
+            let answer = ask(&gateway, request("POST", "/v1/files", &[FORM], body)).await;
             assert_eq!(answer.code(), code, "{sent}");
             assert_nothing_left(&store, code);
             assert_eq!(store.0.abandoned.load(Ordering::SeqCst), specs(&store).len());

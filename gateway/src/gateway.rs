@@ -1,0 +1,69 @@
+//! What a request meets, in this order, and what is done to its answer on the way back.
+//!
+//! One stage a module; each is a function of the settings in force. A request is a file URL unless it has a route.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use http::Method;
+use http::header::{CONTENT_LENGTH, Entry};
+use http_body::Body as _;
+use tower::ServiceExt;
+
+use crate::body::Body;
+use crate::files::Files;
+use crate::read;
+use crate::server::{App, ClientAddress, Connection};
+use crate::site::Site;
+
+/// The gateway over a node's files, with all its routes.
+#[derive(Debug)]
+pub struct Gateway<F> {
+    files: Arc<F>,
+    site: Site,
+    routes: Router,
+}
+
+impl<F> Clone for Gateway<F> {
+    fn clone(&self) -> Self {
+        Self { files: Arc::clone(&self.files), site: self.site.clone(), routes: self.routes.clone() }
+    }
+}
+
+impl<F: Files> Gateway<F> {
+    /// The gateway; `more` are routes of the daemon's own.
+    pub fn new(files: Arc<F>, site: Site, more: Router) -> Self {
+        let routes = crate::router::router(Arc::clone(&files), site.clone()).merge(more);
+        Self { files, site, routes }
+    }
+}
+
+impl<F: Files> App for Gateway<F> {
+    async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
+        let settings = self.site.now();
+        request.extensions_mut().insert(ClientAddress(connection.peer));
+        if is_route(request.uri().path()) {
+            let Ok(response) = self.routes.clone().oneshot(request).await;
+            return response.map(Body::from);
+        }
+        let is_head = request.method() == Method::HEAD;
+        let response = read::serve(Arc::clone(&self.files), &settings, request).await.map(Body::from);
+        if is_head { head_only(response) } else { response }
+    }
+}
+
+/// What HEAD answers: all that GET would say, but the content.
+fn head_only(mut response: Response<Body>) -> Response<Body> {
+    let len = response.body().size_hint().exact();
+    if let (Some(len), Entry::Vacant(place)) = (len, response.headers_mut().entry(CONTENT_LENGTH)) {
+        place.insert(len.into());
+    }
+    response.map(|_| Body::empty())
+}
+
+/// Whether a path is one of the routes; no group has such a name with what follows it.
+fn is_route(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz") || path == "/v1" || path.starts_with("/v1/")
+}

@@ -1,0 +1,28 @@
+//! The settings in force. A reload exchanges them as a whole; a request under way keeps those that it began with.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::settings::Settings;
+
+/// A handle on the settings in force; clones share them.
+#[derive(Debug, Clone)]
+pub struct Site(Arc<ArcSwap<Settings>>);
+
+impl Site {
+    /// Begins with these.
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(settings)))
+    }
+
+    /// The settings in force.
+    pub fn now(&self) -> Arc<Settings> {
+        self.0.load_full()
+    }
+
+    /// Puts others into force, for requests that begin from now on.
+    pub fn set(&self, settings: Settings) {
+        self.0.store(Arc::new(settings));
+    }
+}
