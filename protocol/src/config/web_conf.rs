@@ -1,7 +1,11 @@
 //! How file URLs are served: the keys of `http.conf`, which `storage.conf` may include or hold itself.
 
+mod limits;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use limits::LimitsConf;
 
 use super::reader::KeyReader;
 
@@ -35,6 +39,23 @@ pub struct WebConf {
     /// `http.advertise_url`: scheme, host and port, and perhaps a path before that of a file, under which browsers reach
     /// this node, where that is not its own address and port.
     pub advertise_url: Option<String>,
+    /// What connections may take.
+    pub limits: LimitsConf,
+}
+
+impl Default for WebConf {
+    fn default() -> Self {
+        Self {
+            default_content_type: "application/octet-stream".to_owned(),
+            mime_types_filename: None,
+            multi_range: true,
+            tokens: None,
+            remote_writes: false,
+            redirects: false,
+            advertise_url: None,
+            limits: LimitsConf::default(),
+        }
+    }
 }
 
 /// Longest `http.advertise_url`: members tell it each other.
@@ -71,6 +92,7 @@ impl WebConf {
             remote_writes: keys.flag("http.allow_remote_writes", false),
             redirects: read_response_mode(keys),
             advertise_url: read_advertise_url(keys),
+            limits: LimitsConf::read(keys),
             tokens: if check_token && !disabled { read_tokens(keys) } else { None },
         }
     }

@@ -13,17 +13,12 @@ use crate::fake::Fake;
 
 fn settings(page: Option<std::path::PathBuf>) -> Settings {
     let conf = WebConf {
-        redirects: false,
-        advertise_url: None,
-        default_content_type: "application/octet-stream".to_owned(),
-        mime_types_filename: None,
-        multi_range: true,
         tokens: Some(TokenConf {
             secret_key: "a secret".to_owned(),
             token_ttl: Duration::from_secs(600),
             token_check_fail: page,
         }),
-        remote_writes: false,
+        ..WebConf::default()
     };
     Settings::load(&conf, Duration::from_secs(5)).unwrap()
 }
