@@ -6,13 +6,13 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
+use crate::body::Body;
 use crate::file_body::Segment;
 use crate::files::{FindError, RemoteContent, RemoteFile};
 use crate::problem::Problem;
@@ -92,11 +92,12 @@ pub(crate) async fn body<R: RemoteFile>(file: R, segments: Vec<Segment>) -> Resu
             })
         }
     });
-    Ok(Body::from_stream(pieces.try_flatten().inspect(|piece: &io::Result<Bytes>| {
+    let bytes = pieces.try_flatten().inspect(|piece: &io::Result<Bytes>| {
         if let Err(error) = piece {
             tracing::warn!(%error, "a file from another member broke off");
         }
-    })))
+    });
+    Ok(axum::body::Body::from_stream(bytes).into())
 }
 
 enum Part<C> {

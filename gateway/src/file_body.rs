@@ -1,19 +1,23 @@
-//! Bodies of file answers: pieces of an open file, read one ahead of the client.
+//! Bodies of file answers: pieces of an open file, read one ahead of the client, or handed to the connection unread.
 
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
 use protocol::FileId;
 
+use crate::body::Data;
 use crate::files::{Files, OpenFile};
+use crate::sendfile::{self, FileQueue};
 
-/// Bytes of a piece.
+/// Bytes that are read at a time.
 const PIECE: u64 = 256 * 1024;
 /// Pieces that are read at a time: one on its way to the client, one from the disk.
 const AHEAD: usize = 2;
@@ -29,42 +33,166 @@ pub(crate) enum Segment {
 
 /// Total length of segments.
 pub(crate) fn len_of(segments: &[Segment]) -> u64 {
-    segments
-        .iter()
-        .map(|segment| match segment {
-            Segment::Bytes(bytes) => bytes.len() as u64,
-            Segment::File(part) => part.end - part.start,
-        })
-        .sum()
+    segments.iter().map(Segment::len).sum()
 }
 
-/// Streams the segments in order. A file that got shorter meanwhile breaks the body off: its length was promised.
-pub(crate) fn stream_file<F: Files>(
-    files: Arc<F>,
-    id: FileId,
-    file: OpenFile,
-    segments: Vec<Segment>,
-) -> Body {
-    let id = Arc::new(id);
-    let file = Arc::new(file);
-    let pieces = stream::iter(Pieces(segments.into())).map(move |piece| {
-        let (files, id, file) = (Arc::clone(&files), Arc::clone(&id), Arc::clone(&file));
+impl Segment {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(part) => part.end - part.start,
+        }
+    }
+}
+
+/// The segments in order. A file that got shorter meanwhile breaks the body off: its length was promised.
+pub(crate) struct FileBody {
+    source: Arc<dyn Source>,
+    segments: VecDeque<Segment>,
+    left: u64,
+    way: Way,
+}
+
+/// How content leaves.
+enum Way {
+    /// Read, as nobody said otherwise. Begins with the first piece that is wanted.
+    Bytes(Option<BoxStream<'static, io::Result<Bytes>>>),
+    /// By the connection's queue, once it is in memory.
+    Queue { queue: FileQueue, fetching: Option<BoxFuture<'static, io::Result<Bytes>>> },
+}
+
+impl FileBody {
+    pub(crate) fn new<F: Files>(files: Arc<F>, id: FileId, file: OpenFile, segments: Vec<Segment>) -> Self {
+        let left = len_of(&segments);
+        let source = Arc::new(Opened { files, id, file });
+        Self { source, segments: segments.into(), left, way: Way::Bytes(None) }
+    }
+
+    /// Bytes that are still to come.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Says how content is to leave; before the first piece.
+    pub(crate) fn set_queue(&mut self, queue: Option<&FileQueue>) {
+        self.way = match queue {
+            Some(queue) => Way::Queue { queue: queue.clone(), fetching: None },
+            None => Way::Bytes(None),
+        };
+    }
+
+    pub(crate) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Data>>> {
+        let next = match &mut self.way {
+            Way::Bytes(stream) => {
+                let stream =
+                    stream.get_or_insert_with(|| read(&self.source, std::mem::take(&mut self.segments)));
+                ready!(stream.poll_next_unpin(context)).map(|piece| piece.map(Data::from))
+            }
+            Way::Queue { queue, fetching } => {
+                ready!(poll_queued(&self.source, &mut self.segments, queue, fetching, context)).transpose()
+            }
+        };
+        match &next {
+            Some(Ok(data)) => self.left = self.left.saturating_sub(bytes::Buf::remaining(data) as u64),
+            Some(Err(error)) => tracing::warn!(%error, "a file answer broke off"),
+            None => {}
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// The next piece for the queue. What is not in memory is read by those who may wait for the disk, so that `sendfile`
+/// does not.
+fn poll_queued(
+    source: &Arc<dyn Source>,
+    segments: &mut VecDeque<Segment>,
+    queue: &FileQueue,
+    fetching: &mut Option<BoxFuture<'static, io::Result<Bytes>>>,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Option<Data>>> {
+    let part = match segments.pop_front() {
+        None => return Poll::Ready(Ok(None)),
+        Some(Segment::Bytes(bytes)) => return Poll::Ready(Ok(Some(bytes.into()))),
+        Some(Segment::File(part)) => part,
+    };
+    let file = source.file();
+    let mut len = part.end - part.start;
+    if let Some(read) = fetching {
+        len = len.min(PIECE);
+        match Pin::new(read).poll(context) {
+            Poll::Pending => {
+                segments.push_front(Segment::File(part));
+                return Poll::Pending;
+            }
+            Poll::Ready(read) => {
+                *fetching = None;
+                check_whole(&read?, len)?;
+            }
+        }
+    } else {
+        len = len.min(sendfile::PIECE as u64);
+        if !file.is_in_memory(part.start, len) {
+            *fetching = Some(Arc::clone(source).read(part.start, len.min(PIECE)));
+            segments.push_front(Segment::File(part));
+            return poll_queued(source, segments, queue, fetching, context);
+        }
+    }
+    let piece = queue.push(&file.file, file.offset + part.start, usize::try_from(len).unwrap_or(0));
+    if part.start + len < part.end {
+        segments.push_front(Segment::File(part.start + len..part.end));
+    }
+    Poll::Ready(Ok(Some(piece.into())))
+}
+
+fn check_whole(bytes: &Bytes, len: u64) -> io::Result<()> {
+    if bytes.len() as u64 == len { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// The segments as bytes.
+fn read(source: &Arc<dyn Source>, segments: VecDeque<Segment>) -> BoxStream<'static, io::Result<Bytes>> {
+    let source = Arc::clone(source);
+    let pieces = stream::iter(Pieces(segments)).map(move |piece| {
+        let source = Arc::clone(&source);
         async move {
             match piece {
                 Segment::Bytes(bytes) => Ok(bytes),
                 Segment::File(part) => {
-                    let len = usize::try_from(part.end - part.start).unwrap_or(0);
-                    let bytes = files.read_at(&id, &file, part.start, len).await?;
-                    if bytes.len() == len { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+                    let len = part.end - part.start;
+                    let bytes = source.read(part.start, len).await?;
+                    check_whole(&bytes, len)?;
+                    Ok(bytes)
                 }
             }
         }
     });
-    Body::from_stream(pieces.buffered(AHEAD).inspect(|piece: &io::Result<Bytes>| {
-        if let Err(error) = piece {
-            tracing::warn!(%error, "a file answer broke off");
-        }
-    }))
+    pieces.buffered(AHEAD).boxed()
+}
+
+/// An open file and who reads it.
+trait Source: Send + Sync {
+    fn file(&self) -> &OpenFile;
+
+    /// Reads without blocking the async threads.
+    fn read(self: Arc<Self>, offset: u64, len: u64) -> BoxFuture<'static, io::Result<Bytes>>;
+}
+
+struct Opened<F> {
+    files: Arc<F>,
+    id: FileId,
+    file: OpenFile,
+}
+
+impl<F: Files> Source for Opened<F> {
+    fn file(&self) -> &OpenFile {
+        &self.file
+    }
+
+    fn read(self: Arc<Self>, offset: u64, len: u64) -> BoxFuture<'static, io::Result<Bytes>> {
+        Box::pin(async move {
+            let len = usize::try_from(len).map_err(io::Error::other)?;
+            self.files.read_at(&self.id, &self.file, offset, len).await
+        })
+    }
 }
 
 /// Cuts file segments into pieces, one at a time.

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use protocol::file_id::{FileExt, SlavePrefix, StorePathIndex};
 use protocol::{FileId, GroupName, LogicName};
+use rustix::io::{ReadWriteFlags, preadv2};
 use thiserror::Error;
 
 /// Where a file is: every outcome of looking for it. `T` is what was asked of it if it is here.
@@ -38,6 +39,19 @@ pub struct OpenFile {
     pub modified: SystemTime,
     /// Whether the content can change under this name (appenders, slaves): then the ID makes no strong ETag.
     pub mutable: bool,
+}
+
+impl OpenFile {
+    /// Whether a part of the content can most likely be had without the disk: one byte in each stretch of it is.
+    pub fn is_in_memory(&self, offset: u64, len: u64) -> bool {
+        const STRETCH: usize = 256 * 1024;
+        let (first, end) = (self.offset + offset, self.offset + offset + len);
+        let probe = |at: u64| {
+            let mut byte = [0];
+            preadv2(&self.file, &mut [io::IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT).is_ok()
+        };
+        len == 0 || (first..end).step_by(STRETCH).all(probe) && probe(end - 1)
+    }
 }
 
 /// A file that may be small enough to be read in one go.

@@ -49,7 +49,7 @@ impl<F: Files> App for Gateway<F> {
             return response.map(Body::from);
         }
         let is_head = request.method() == Method::HEAD;
-        let response = read::serve(Arc::clone(&self.files), &settings, request).await.map(Body::from);
+        let response = read::serve(Arc::clone(&self.files), &settings, request).await;
         if is_head { head_only(response) } else { response }
     }
 }

@@ -15,6 +15,7 @@ mod query;
 mod range;
 mod read;
 mod router;
+mod sendfile;
 pub mod server;
 mod settings;
 mod site;

@@ -6,21 +6,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, HeaderName, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use protocol::{FileId, GroupName, LogicName};
 
+use crate::body::Body;
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
-use crate::file_body::{Segment, len_of, stream_file};
+use crate::file_body::{FileBody, Segment, len_of};
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
@@ -35,13 +35,14 @@ const SMALL: usize = 64 * 1024;
 const MASTER_LENS: [usize; 2] = [44, 60];
 
 /// Answers a request for a file.
-pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response {
+pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response<Body> {
     let uri = request.uri();
     let Some(id) = file_id(uri, files.group()) else { return not_found() };
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let detail = "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
-        let mut response =
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+        let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            .into_response()
+            .map(Body::from);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -57,7 +58,9 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
             Some(header) => Some(header),
             None => {
                 let detail = "the parameter filename has control characters or more than 255 bytes";
-                return Problem::new(StatusCode::BAD_REQUEST, "bad_filename", detail).into_response();
+                return Problem::new(StatusCode::BAD_REQUEST, "bad_filename", detail)
+                    .into_response()
+                    .map(Body::from);
             }
         },
     };
@@ -65,7 +68,7 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
         Ok(Located::Here(found)) => Found::Here(found),
         Ok(Located::Missing) if !elsewhere::is_hop(request.headers(), query) => match files.find(&id).await {
             Ok(remote) if settings.response_mode == ResponseMode::Redirect => {
-                return elsewhere::redirect(&remote.base_url(), uri);
+                return elsewhere::redirect(&remote.base_url(), uri).map(Body::from);
             }
             Ok(remote) => Found::Elsewhere(remote),
             Err(error) => return not_found_elsewhere(error),
@@ -81,11 +84,12 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     headers.insert(CACHE_CONTROL, validators.cache_control());
     match conditions::evaluate(request.headers(), &validators) {
         Outcome::Proceed => {}
-        Outcome::NotModified => return (StatusCode::NOT_MODIFIED, headers).into_response(),
+        Outcome::NotModified => return answer(StatusCode::NOT_MODIFIED, headers, Body::empty()),
         Outcome::Failed => {
             let detail = "the file is not the version that If-Match or If-Unmodified-Since names";
             return Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
-                .into_response();
+                .into_response()
+                .map(Body::from);
         }
     }
     let kind = settings.mime.of(id.name.extension());
@@ -95,6 +99,13 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     let wanted = wanted(&request, &validators, len, settings.multi_range);
     let content = Content { files, id, found, len };
     content.answer(request.method(), headers, kind, wanted).await
+}
+
+fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 /// A file, here or with another member.
@@ -144,7 +155,7 @@ impl<F: Files> Content<F> {
         mut headers: HeaderMap,
         kind: HeaderValue,
         wanted: Wanted,
-    ) -> Response {
+    ) -> Response<Body> {
         let whole = self.len;
         let (status, segments) = match wanted {
             Wanted::All => {
@@ -167,7 +178,8 @@ impl<F: Files> Content<F> {
                 let detail = format!("no range of the request lies in the file, which has {whole} bytes");
                 let mut response =
                     Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
-                        .into_response();
+                        .into_response()
+                        .map(Body::from);
                 let range = HeaderValue::try_from(format!("bytes */{whole}")).ok();
                 put(response.headers_mut(), CONTENT_RANGE, range);
                 return response;
@@ -175,18 +187,20 @@ impl<F: Files> Content<F> {
         };
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len_of(&segments)));
         if method == Method::HEAD {
-            return (status, headers, Body::empty()).into_response();
+            return answer(status, headers, Body::empty());
         }
         match self.body(segments).await {
-            Ok(body) => (status, headers, body).into_response(),
+            Ok(body) => answer(status, headers, body),
             Err(error) => not_found_elsewhere(error),
         }
     }
 
     async fn body(self, segments: Vec<Segment>) -> Result<Body, FindError> {
         match self.found {
-            Found::Here(SmallRead::Content { content, .. }) => Ok(Body::from(cut(&content, &segments))),
-            Found::Here(SmallRead::Large(file)) => Ok(stream_file(self.files, self.id, file, segments)),
+            Found::Here(SmallRead::Content { content, .. }) => Ok(cut(&content, &segments).into()),
+            Found::Here(SmallRead::Large(file)) => {
+                Ok(FileBody::new(self.files, self.id, file, segments).into())
+            }
             Found::Elsewhere(file) => elsewhere::body(file, segments).await,
         }
     }
@@ -256,33 +270,33 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     }
 }
 
-fn not_found() -> Response {
+fn not_found() -> Response<Body> {
     let detail = "no file has this URL; a file's URL is /GROUP/Mxx/HH/LL/NAME as its upload answered it";
-    Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail).into_response()
+    Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail).into_response().map(Body::from)
 }
 
-fn not_found_elsewhere(error: FindError) -> Response {
+fn not_found_elsewhere(error: FindError) -> Response<Body> {
     match error {
         FindError::NotFound => not_found(),
-        FindError::Unreachable => elsewhere::unreachable(),
+        FindError::Unreachable => elsewhere::unreachable().map(Body::from),
     }
 }
 
-fn refused(problem: Problem, page: Option<&settings::Page>) -> Response {
+fn refused(problem: Problem, page: Option<&settings::Page>) -> Response<Body> {
     match page {
-        None => problem.into_response(),
+        None => problem.into_response().map(Body::from),
         Some((kind, content)) => {
             let headers =
                 [(CONTENT_TYPE, kind.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-            (StatusCode::FORBIDDEN, headers, Bytes::clone(content)).into_response()
+            (StatusCode::FORBIDDEN, headers, Bytes::clone(content)).into_response().map(Body::from)
         }
     }
 }
 
-fn unreadable(id: &FileId, error: &io::Error) -> Response {
+fn unreadable(id: &FileId, error: &io::Error) -> Response<Body> {
     tracing::error!(file_id = %id, %error, "a file cannot be read");
     let detail = "the file is here but cannot be read; the node's log says why";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail).into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail).into_response().map(Body::from)
 }
 
 fn unix_now() -> i64 {

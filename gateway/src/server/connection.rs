@@ -9,7 +9,7 @@ use http::{StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -17,6 +17,7 @@ use tracing::debug;
 use super::{App, Connection, HttpLimits};
 use crate::body::Body;
 use crate::problem::Problem;
+use crate::sendfile::{FileIo, FileQueue};
 
 /// Most bytes of a body that one read takes in. Heads have a limit of their own.
 const READ_BUFFER: usize = 256 * 1024;
@@ -32,7 +33,9 @@ pub(super) async fn serve(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(|request| answer(&app, &from, request));
+    let io = FileIo::new(stream);
+    let queue = io.queue();
+    let service = service_fn(|request| answer(&app, &from, &queue, request));
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -43,7 +46,9 @@ pub(super) async fn serve(
             .max_buf_size(limits.max_head.max(READ_BUFFER))
             // Old nginx storage peers send two blanks after the path; RFC 9112, 3 lets a server be lenient here.
             .allow_multiple_spaces_in_request_line_delimiters(true)
-            .serve_connection(TokioIo::new(stream), service)
+            // Pieces of files are told by their addresses: nothing may be copied together.
+            .writev(true)
+            .serve_connection(io, service)
     );
     let outcome = tokio::select! {
         biased;
@@ -61,6 +66,7 @@ pub(super) async fn serve(
 async fn answer(
     app: &impl App,
     from: &Connection,
+    queue: &FileQueue,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     if !has_host(&request) {
@@ -69,6 +75,7 @@ async fn answer(
         return Ok(problem.into_response().map(Body::from));
     }
     let mut response = app.call(from, request.map(axum::body::Body::new)).await;
+    response.body_mut().set_queue(Some(queue));
     // The router counts the bytes of every body; of a 304 the length would be the one of the 200 (RFC 9110, 8.6).
     if response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().remove(CONTENT_LENGTH);
