@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use http::Method;
 use http::header::{CONTENT_LENGTH, Entry};
+use http::{Method, StatusCode};
 use http_body::Body as _;
 use tower::ServiceExt;
 
@@ -54,9 +54,11 @@ impl<F: Files> App for Gateway<F> {
     }
 }
 
-/// What HEAD answers: all that GET would say, but the content.
+/// What HEAD answers: all that GET would say, but the content. A 304 has no length: it would be that of the 200 (RFC 9110,
+/// 8.6).
 fn head_only(mut response: Response<Body>) -> Response<Body> {
-    let len = response.body().size_hint().exact();
+    let has_content = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let len = response.body().size_hint().exact().filter(|_| has_content);
     if let (Some(len), Entry::Vacant(place)) = (len, response.headers_mut().entry(CONTENT_LENGTH)) {
         place.insert(len.into());
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use gateway::files::{
     Committed, Files, FindError, Located, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Upload,
     UploadKind, UploadSpec, WriteError,
 };
-use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir};
+use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir, TrunkSlot};
 use protocol::{FileId, GroupName, LogicName};
 
 /// Time of all files: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -67,6 +67,8 @@ pub struct State {
     pub opened: Mutex<Vec<Range<u64>>>,
     pub specs: Mutex<Vec<UploadSpec>>,
     pub mood: Mutex<Mood>,
+    /// Whether the disk gives nothing of what is there.
+    pub unreadable: AtomicBool,
     /// Uploads that were begun and neither committed nor dropped.
     pub live: AtomicUsize,
     /// Uploads that were dropped without a commit.
@@ -88,6 +90,7 @@ impl Fake {
             opened: Mutex::default(),
             specs: Mutex::default(),
             mood: Mutex::new(Mood::Willing),
+            unreadable: AtomicBool::new(false),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             next: AtomicU32::new(1),
@@ -112,6 +115,20 @@ impl Fake {
         self.keep(kind, ext, Bytes::copy_from_slice(content)).id
     }
 
+    /// Stores content under a name with a slot of a trunk file.
+    pub fn add_in_trunk(&self, ext: &str, content: &[u8]) -> FileId {
+        let random = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let len = u32::try_from(content.len()).unwrap();
+        let size = SizeField::trunk(len, random);
+        let slot = TrunkSlot { file_id: 1, offset: 4096, size: len + 24 };
+        let tail = NameTail::new(FileExt::parse(ext).unwrap(), random);
+        let name =
+            LogicName::make(StorePathIndex(0), SubDir::default(), &code(size, content), Some(&slot), &tail);
+        let id = FileId { group: self.group(), name };
+        self.add_as(&id.to_string(), false, content);
+        id
+    }
+
     /// Stores content under a given name.
     pub fn add_as(&self, id: &str, mutable: bool, content: &[u8]) {
         let entry = Entry { content: Bytes::copy_from_slice(content), mutable };
@@ -124,14 +141,23 @@ impl Fake {
         self.0.elsewhere.lock().unwrap().insert(id.to_owned(), entry);
     }
 
+    /// Nobody has a file any more.
+    pub fn lose(&self, id: &str) {
+        self.0.stored.lock().unwrap().remove(id).unwrap();
+    }
+
+    /// From now on the disk gives nothing.
+    pub fn break_disk(&self) {
+        self.0.unreadable.store(true, Ordering::SeqCst);
+    }
+
     fn keep(&self, kind: &UploadKind, ext: FileExt, content: Bytes) -> Committed {
         let random = self.0.next.fetch_add(1, Ordering::Relaxed);
         let mutable = *kind != UploadKind::Normal;
         let len = content.len() as u64;
         let size = if mutable { SizeField::appender(random) } else { SizeField::normal(len, random) };
-        let crc32 = crc32fast::hash(&content);
-        let code =
-            NameCode { source: Source::Ip(Ipv4Addr::new(127, 0, 17, 1)), timestamp: TIME, size, crc32 };
+        let code = code(size, &content);
+        let crc32 = code.crc32;
         let tail = NameTail::new(ext, random);
         let name = LogicName::make(StorePathIndex(0), SubDir::default(), &code, None, &tail);
         let id = FileId { group: self.group(), name };
@@ -146,6 +172,11 @@ impl Fake {
             Mood::Full => Err(WriteError::NoSpace),
         }
     }
+}
+
+fn code(size: SizeField, content: &[u8]) -> NameCode {
+    let crc32 = crc32fast::hash(content);
+    NameCode { source: Source::Ip(Ipv4Addr::new(127, 0, 17, 1)), timestamp: TIME, size, crc32 }
 }
 
 /// An upload into the store.
@@ -266,6 +297,9 @@ impl Files for Fake {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
         let Some(Entry { content, mutable }) = entry else { return Ok(Located::Missing) };
+        if self.0.unreadable.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());
         if content.len() <= max {
             return Ok(Located::Here(SmallRead::Content { content, modified, mutable }));

@@ -21,15 +21,15 @@ use crate::fake::Fake;
 const SOON: Duration = Duration::from_secs(10);
 
 /// A server that runs.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
-    store: Fake,
+    pub(crate) store: Fake,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    async fn start(settings: Settings, limits: HttpLimits) -> Self {
+    pub(crate) async fn start(settings: Settings, limits: HttpLimits) -> Self {
         let store = Fake::new();
         let server = HttpServer::bind("127.0.17.1:0".parse().unwrap(), limits).await.unwrap();
         let address = server.local_addr().unwrap();
@@ -43,12 +43,12 @@ impl Running {
         Self::start(Settings::plain(), HttpLimits::default()).await
     }
 
-    async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         Client { stream: TcpStream::connect(self.address).await.unwrap(), left: Vec::new() }
     }
 
     /// Stops the server, which has to be quick.
-    async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.stop.cancel();
         timeout(SOON, self.task).await.unwrap().unwrap();
     }
@@ -56,15 +56,15 @@ impl Running {
 
 /// An answer as its bytes say.
 #[derive(Debug)]
-struct Raw {
+pub(crate) struct Raw {
     /// `HTTP/1.1 200 OK`.
-    line: String,
-    head: String,
-    body: Vec<u8>,
+    pub(crate) line: String,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Raw {
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.line.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
@@ -77,13 +77,13 @@ impl Raw {
 }
 
 /// A client that reads answers strictly by RFC 9112, 6.3: not a byte more, not a byte less.
-struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
-    left: Vec<u8>,
+    pub(crate) left: Vec<u8>,
 }
 
 impl Client {
-    async fn send(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// The next answer; `bodiless` after a HEAD.
-    async fn answer(&mut self, bodiless: bool) -> Raw {
+    pub(crate) async fn answer(&mut self, bodiless: bool) -> Raw {
         let end = loop {
             if let Some(at) = self.left.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;

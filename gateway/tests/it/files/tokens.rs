@@ -1,26 +1,31 @@
 //! Tokens in file URLs.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use gateway::Settings;
 use md5::{Digest, Md5};
-use protocol::config::web_conf::{TokenConf, WebConf};
+use protocol::config::local_facts::LocalFacts;
+use protocol::config::storage_conf::StorageConf;
 
-use super::{Kind, sample};
+use super::MINIMAL_CONF;
+use super::sample::{Kind, Sample, State};
 use crate::ask::{ask, over, request};
 use crate::fake::Fake;
 
 fn settings(page: Option<std::path::PathBuf>) -> Settings {
-    let conf = WebConf {
-        tokens: Some(TokenConf {
-            secret_key: "a secret".to_owned(),
-            token_ttl: Duration::from_secs(600),
-            token_check_fail: page,
-        }),
-        ..WebConf::default()
-    };
-    Settings::load(&conf, Duration::from_secs(5)).unwrap()
+    let page =
+        page.map_or(String::new(), |page| format!("http.anti_steal.token_check_fail = {}\n", page.display()));
+    let text = format!(
+        "{MINIMAL_CONF}http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = a secret\n{page}"
+    );
+    let (conf, _) = StorageConf::parse(&text, Path::new("storage.conf"), &LocalFacts::none()).unwrap();
+    Settings::load(&conf.web, Duration::from_secs(5)).unwrap()
+}
+
+fn normal(store: &Fake) -> Sample {
+    Sample::new(store, &Kind::parse("normal").unwrap(), State::Here)
 }
 
 fn token(name: &str, time: u64) -> String {
@@ -35,7 +40,7 @@ fn now() -> u64 {
 #[tokio::test]
 async fn only_fresh_tokens_of_this_file_open_it() {
     let store = Fake::new();
-    let file = sample(&store, Kind::Normal);
+    let file = normal(&store);
     let name = file.id.strip_prefix("group1/").unwrap();
     let gateway = over(&store, settings(None));
     let now = now();
@@ -73,7 +78,7 @@ async fn only_fresh_tokens_of_this_file_open_it() {
 #[tokio::test]
 async fn without_a_token_nothing_is_told() {
     let store = Fake::new();
-    let file = sample(&store, Kind::Normal);
+    let file = normal(&store);
     let gateway = over(&store, settings(None));
     let missing = file.id.replace(".txt", ".doc");
     for id in [&file.id, &missing] {
@@ -91,7 +96,7 @@ async fn the_sites_page_is_a_403_that_no_cache_keeps() {
     let page = directory.path().join("sorry.html");
     std::fs::write(&page, "<p>sorry</p>").unwrap();
     let store = Fake::new();
-    let file = sample(&store, Kind::Normal);
+    let file = normal(&store);
     let gateway = over(&store, settings(Some(page)));
     let answer = ask(&gateway, request("GET", &format!("/{}", file.id), &[], Body::empty())).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (403, &b"<p>sorry</p>"[..]));
