@@ -50,14 +50,14 @@ impl Files for NodeFiles {
         if !self.is_own(id) {
             return Ok(Located::Missing);
         }
-        Self::found(self.store.open_file(&id.name).await)
+        Self::found(self.store.reader().open_file(&id.name).await)
     }
 
     async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<Read>> {
         if !self.is_own(id) {
             return Ok(Located::Missing);
         }
-        let read = self.store.read_small(&id.name, 0, 0, max).await.map(|read| match read {
+        let read = self.store.reader().read_small(&id.name, 0, 0, max).await.map(|read| match read {
             SmallRead::Content { modified, mutable, content, .. } => {
                 self.store.counters().downloaded(content.len() as u64);
                 Read::Content { content, modified, mutable }
@@ -78,7 +78,7 @@ impl Files for NodeFiles {
     }
 
     async fn read_at(&self, id: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.store.read_at(&id.name, file, offset, len).await
+        self.store.reader().read_at(&id.name, file, offset, len).await
     }
 
     async fn begin(&self, spec: UploadSpec) -> Result<store::Upload, WriteError> {

@@ -24,6 +24,7 @@ mod read;
 mod recent_deletes;
 mod recovered;
 mod recovery_flag;
+mod shelves;
 mod space;
 pub(crate) mod state_text;
 mod temporary;
@@ -44,10 +45,12 @@ pub(crate) use path_records::{PathRecords, Piece};
 pub use read::{CrcWanted, SmallRead, StoredInfo};
 pub(crate) use recovered::Recovered;
 pub(crate) use recovery_flag::RecoveryFlag;
+pub use shelves::Reader;
 pub use upload::Upload;
 
 use std::fs::File;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -65,9 +68,8 @@ use binlog::{Announced, Binlog, Record};
 use data_dir::DataDir;
 use locks::FileLocks;
 use name_maker::NameMaker;
-use pool::Pool;
 use recent_deletes::RecentDeletes;
-use space::Space;
+use shelves::{Shelves, StorePath};
 
 /// Who this node is in the names that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,23 +80,15 @@ pub struct Identity {
     pub addresses: Vec<IpAddr>,
 }
 
-/// One store path: its directory, its threads, its room.
-struct StorePath {
-    dir: DataDir,
-    pool: Pool,
-    readonly: bool,
-    space: Space,
-}
-
 struct Inner {
     group: GroupName,
-    paths: Vec<Arc<StorePath>>,
+    /// The store paths, and all that reading needs.
+    reader: Reader,
     /// `<base_path>/data`, which holds the state files.
     base_data: PathBuf,
     names: NameMaker,
     binlog: Binlog,
     deletes: RecentDeletes,
-    counters: Counters,
     locks: FileLocks,
     identity: RwLock<Option<Identity>>,
     rules: RwLock<Rules>,
@@ -142,6 +136,11 @@ impl Store {
     pub fn set_params(&self, params: &ClusterParams) {
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) =
             Rules { reserved: params.reserved_storage_space, choice: params.store_path };
+    }
+
+    /// Reads files; a gateway in front of a FastDFS storage has one without a store.
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
     }
 
     /// Own group.
@@ -230,14 +229,18 @@ impl Store {
     }
 }
 
+/// All that changes files reads them too.
+impl Deref for Inner {
+    type Target = Shelves;
+
+    fn deref(&self) -> &Shelves {
+        &self.reader.0
+    }
+}
+
 impl Inner {
     fn first_path(&self) -> &StorePath {
         self.paths.first().expect("the configuration has at least one store path")
-    }
-
-    /// The store path of a name; its index has to meet the store's count.
-    fn path(&self, index: StorePathIndex) -> Option<&Arc<StorePath>> {
-        self.paths.get(usize::from(index.0))
     }
 
     fn source(&self) -> Result<Source, WriteError> {

@@ -124,7 +124,7 @@ async fn metadata(native: &Native, file: &FileId, may_ask: bool) -> Result<Bytes
 }
 
 async fn is_missing(native: &Native, file: &FileId) -> bool {
-    matches!(native.store.info(&file.name, CrcWanted::No).await, Err(ReadError::NotFound))
+    matches!(native.store.reader().info(&file.name, CrcWanted::No).await, Err(ReadError::NotFound))
 }
 
 async fn file_info(
@@ -134,7 +134,7 @@ async fn file_info(
     may_ask: bool,
 ) -> Result<FileInfo, Status> {
     let crc = if flags.has(FileInfoFlags::NO_CRC32) { CrcWanted::No } else { CrcWanted::Yes };
-    let (size, time, crc32) = match native.store.info(&file.name, crc).await {
+    let (size, time, crc32) = match native.store.reader().info(&file.name, crc).await {
         Ok(info) => (info.size, info.mtime, info.crc32),
         Err(ReadError::NotFound) if may_ask => {
             let info = native.remote.info(file, flags).await.map_err(miss_status)?;

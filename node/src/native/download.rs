@@ -91,9 +91,9 @@ async fn find(native: &Native, request: Download, session: &Session, peer: IpAdd
     let name = &own(native, &file)?.name;
     let is_metadata = name.metadata_owner().is_some();
     let read = if is_metadata && native.may_fetch_metadata(session, peer) {
-        native.store.read_small_metadata(name, offset, len, SMALL).await
+        native.store.reader().read_small_metadata(name, offset, len, SMALL).await
     } else {
-        native.store.read_small(name, offset, len, SMALL).await
+        native.store.reader().read_small(name, offset, len, SMALL).await
     };
     let read = match read {
         Err(ReadError::NotFound) if session.member.is_none() => {
@@ -157,7 +157,7 @@ async fn send_part(
         let step = (end - at).min(STEP);
         if !is_in_memory(&file.file, file.offset + at, step) {
             let room = usize::try_from(step).unwrap_or(0);
-            native.store.read_at(name, file, at, room).await?;
+            native.store.reader().read_at(name, file, at, room).await?;
         }
         let step_end = at + step;
         while at < step_end {

@@ -57,7 +57,7 @@ impl Part {
             return Ok(None);
         }
         let len = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
-        let piece = store.read_at(&self.name, &self.file, self.offset, len).await?;
+        let piece = store.reader().read_at(&self.name, &self.file, self.offset, len).await?;
         if piece.len() < len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -20,10 +20,9 @@ use super::locks::FileLocks;
 use super::name_maker::NameMaker;
 use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
+use super::shelves::{Reader, Shelves, StorePath};
 use super::space::Space;
-use super::{
-    InitFlag, Inner, RecoveryFlag, Rules, StoreError, StorePath, path_marks, temporary, under_change,
-};
+use super::{InitFlag, Inner, RecoveryFlag, Rules, StoreError, path_marks, temporary, under_change};
 
 /// Opens everything. Blocking.
 pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {
@@ -76,12 +75,11 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     }
     Ok(Inner {
         group,
-        paths,
+        reader: Reader(Arc::new(Shelves { paths, counters })),
         base_data,
         names: NameMaker::new(conf, turn),
         binlog,
         deletes,
-        counters,
         locks: FileLocks::default(),
         identity: RwLock::new(None),
         rules: RwLock::new(Rules { reserved: ReservedSpace::default(), choice: StorePathChoice::RoundRobin }),

@@ -12,8 +12,9 @@ use protocol::storage::MetadataMode;
 
 use super::binlog::{Op, Record, Side};
 use super::layout::unix_seconds;
+use super::shelves::StorePath;
 use super::temporary::Temporary;
-use super::{Inner, ReadError, Store, StorePath, io_failed, read, read_failed};
+use super::{Inner, ReadError, Store, io_failed, read, read_failed};
 
 const ITEM: u8 = 1;
 const VALUE: u8 = 2;
@@ -46,7 +47,7 @@ impl Store {
     /// The stored text; `NotFound` if the file or its metadata does not exist.
     pub async fn metadata(&self, name: &LogicName) -> Result<Bytes, ReadError> {
         let of = name.metadata_name().map_err(|_| ReadError::NotFound)?;
-        self.open_file(name).await?;
+        self.reader().open_file(name).await?;
         let path = Arc::clone(self.0.read_path(name)?);
         let text = self
             .0

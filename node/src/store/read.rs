@@ -17,7 +17,8 @@ use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::pool::PoolGone;
-use super::{Inner, ReadError, Store, StorePath, trunk};
+use super::shelves::{Reader, Shelves};
+use super::{ReadError, Store, StorePath, trunk};
 
 /// Pieces that a checksum is computed in.
 const PIECE: usize = 256 * 1024;
@@ -60,15 +61,15 @@ pub enum SmallRead {
     Large(OpenFile),
 }
 
-impl Store {
+impl Reader {
     /// Opens a file: a plain one, a member of a trunk file, a link's target, or a trunk file itself by its number.
     pub async fn open_file(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
         match self.open_cached(name) {
             Err(error) if would_block(&error) => {}
             outcome => return outcome,
         }
-        let (inner, wanted) = (Arc::clone(&self.0), name.clone());
-        self.pool_of(name)?.pool.run(move || inner.open(&wanted)).await?
+        let (shelves, wanted) = (Arc::clone(&self.0), name.clone());
+        self.pool_of(name)?.pool.run(move || shelves.open(&wanted)).await?
     }
 
     /// Reads a part of an open file. Blocking work is done on the store path's threads.
@@ -116,8 +117,8 @@ impl Store {
         len: u64,
         max: usize,
     ) -> Result<SmallRead, ReadError> {
-        let (inner, wanted) = (Arc::clone(&self.0), name.clone());
-        let open = move || inner.open_plain(&wanted, wanted.kind().ok());
+        let (shelves, wanted) = (Arc::clone(&self.0), name.clone());
+        let open = move || shelves.open_plain(&wanted, wanted.kind().ok());
         match self.pool_of(name)?.pool.run(open).await? {
             Ok(file) => self.read_part(name, file, offset, len, max).await,
             // Slaves may have such names; a link among them has to be followed.
@@ -155,18 +156,8 @@ impl Store {
         if name.true_name().len() < MIN_TRUE_NAME {
             return Err(ReadError::Invalid("the name is too short to be a file's"));
         }
-        let (inner, wanted) = (Arc::clone(&self.0), name.clone());
-        self.pool_of(name)?.pool.run(move || inner.info(&wanted, crc)).await?
-    }
-
-    /// Whether something has this name, links followed as far as reads follow them.
-    pub(super) async fn exists(&self, name: &LogicName) -> Result<bool, gateway::files::WriteError> {
-        match self.open_file(name).await {
-            Ok(_) => Ok(true),
-            Err(ReadError::NotFound | ReadError::NotRegular) => Ok(false),
-            Err(ReadError::Invalid(reason)) => Err(gateway::files::WriteError::Invalid(reason)),
-            Err(ReadError::Io(source)) => Err(super::io_failed("looking for a file", source)),
-        }
+        let (shelves, wanted) = (Arc::clone(&self.0), name.clone());
+        self.pool_of(name)?.pool.run(move || shelves.info(&wanted, crc)).await?
     }
 
     fn pool_of(&self, name: &LogicName) -> Result<&Arc<StorePath>, ReadError> {
@@ -196,6 +187,18 @@ impl Store {
         let file = opened(file, name, kind.ok())?;
         counters.file_opens.done(1);
         Ok(file)
+    }
+}
+
+impl Store {
+    /// Whether something has this name, links followed as far as reads follow them.
+    pub(super) async fn exists(&self, name: &LogicName) -> Result<bool, gateway::files::WriteError> {
+        match self.reader().open_file(name).await {
+            Ok(_) => Ok(true),
+            Err(ReadError::NotFound | ReadError::NotRegular) => Ok(false),
+            Err(ReadError::Invalid(reason)) => Err(gateway::files::WriteError::Invalid(reason)),
+            Err(ReadError::Io(source)) => Err(super::io_failed("looking for a file", source)),
+        }
     }
 }
 
@@ -231,7 +234,7 @@ fn mtime(stat: &Stat) -> SystemTime {
     UNIX_EPOCH + Duration::new(seconds, nanoseconds)
 }
 
-impl Inner {
+impl Shelves {
     /// Blocking.
     pub(super) fn open(&self, name: &LogicName) -> Result<OpenFile, ReadError> {
         self.counters.file_opens.asked(1);

@@ -21,6 +21,7 @@ use gateway::files::{OpenFile, WriteError};
 use protocol::LogicName;
 use protocol::file_id::TrunkSlot;
 
+use super::shelves::Shelves;
 use super::{Inner, ReadError, io_failed, read_failed};
 
 const HEADER_LEN: usize = 24;
@@ -34,7 +35,7 @@ pub(super) enum Member {
 }
 
 /// Opens the slot that a name describes. Blocking.
-pub(super) fn open(store: &Inner, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
+pub(super) fn open(store: &Shelves, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
     let file = store.read_path(name)?.dir.open_read(&container(name, slot))?;
     member(file, name, slot)
 }
