@@ -1,0 +1,208 @@
+//! A socket that fails its reader when the client is silent for too long: between requests, or inside a head.
+//!
+//! hyper has one timeout for both, and its clock starts while the end of the answer before is still on its way out, so a slow
+//! reader would be cut off by it. It also makes a timer for every request. Here one timer serves a connection. It is moved
+//! lazily: when it fires early, it is set again for the rest.
+//!
+//! Readers that take nothing are the kernel's business (`TCP_USER_TIMEOUT`, see [`super::listener`]): only it knows how much
+//! of a filled send buffer has been taken. Silence inside a body is the app's.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::phase::Phase;
+
+/// What the client is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// For nothing.
+    No,
+    /// For a request, since then.
+    Idle(Instant),
+    /// For the rest of a head, since then.
+    Head(Instant),
+}
+
+/// Patience with a client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the first byte of a head to its end, and for the first request of the connection.
+    pub(super) header: Duration,
+    /// Between requests.
+    pub(super) keepalive: Duration,
+}
+
+/// The stream with its clock.
+#[derive(Debug)]
+pub(super) struct Clocked<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    patience: Patience,
+    timer: Option<Pin<Box<Sleep>>>,
+    wait: Wait,
+    /// Whether bytes came that no request has taken yet.
+    begun: bool,
+    /// Requests that `begun` and `wait` know of.
+    seen: u32,
+    /// Whether the last write found the send buffer full.
+    blocked: bool,
+    expired: Option<Wait>,
+}
+
+impl<S> Clocked<S> {
+    pub(super) fn new(stream: S, phase: Arc<Phase>, patience: Patience) -> Self {
+        Self {
+            stream,
+            phase,
+            patience,
+            timer: None,
+            wait: Wait::No,
+            begun: false,
+            seen: 0,
+            blocked: false,
+            expired: None,
+        }
+    }
+
+    /// The stream itself.
+    pub(super) fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// Whether the connection ended because a head was not whole in time.
+    pub(super) fn head_expired(&self) -> bool {
+        matches!(self.expired, Some(Wait::Head(_)))
+    }
+
+    /// A request that has begun took the bytes which came before.
+    fn look_at_phase(&mut self) {
+        let served = self.phase.served();
+        if self.seen != served {
+            (self.seen, self.begun, self.wait) = (served, false, Wait::No);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.blocked || self.phase.is_busy() {
+            return None;
+        }
+        match self.wait {
+            Wait::No => None,
+            Wait::Head(since) => Some(since + self.patience.header),
+            Wait::Idle(since) if self.seen == 0 => Some(since + self.patience.header),
+            Wait::Idle(since) => Some(since + self.patience.keepalive),
+        }
+    }
+
+    /// Fails once the deadline has passed; else wakes the task at it.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(deadline) = self.deadline() else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline || timer.is_elapsed() {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            if timer.deadline() >= deadline {
+                self.expired = Some(self.wait);
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    /// The client is silent.
+    fn read_pending(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        self.look_at_phase();
+        if self.phase.is_busy() {
+            return Poll::Pending;
+        }
+        match self.wait {
+            Wait::No | Wait::Idle(_) if self.begun => self.wait = Wait::Head(Instant::now()),
+            Wait::No => self.wait = Wait::Idle(Instant::now()),
+            Wait::Idle(_) | Wait::Head(_) => {}
+        }
+        self.poll_deadline(context)
+    }
+
+    /// The client takes, or has to. Its silence counts from the last byte that it was sent.
+    fn wrote(&mut self, pending: bool, context: &mut Context<'_>) {
+        let was_blocked = std::mem::replace(&mut self.blocked, pending);
+        if pending || self.phase.is_busy() {
+            return;
+        }
+        self.wait = match self.wait {
+            Wait::No => return,
+            Wait::Idle(_) => Wait::Idle(Instant::now()),
+            Wait::Head(_) => Wait::Head(Instant::now()),
+        };
+        // The reader may not be asked again before something comes. An error has to wait for it: none is due yet.
+        if was_blocked {
+            let _ = self.poll_deadline(context);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Clocked<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        match Pin::new(&mut this.stream).poll_read(context, buf) {
+            Poll::Ready(outcome) => {
+                if buf.filled().len() > before {
+                    this.look_at_phase();
+                    this.begun = !this.phase.is_busy();
+                }
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => this.read_pending(context).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Clocked<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write(context, buf);
+        this.wrote(outcome.is_pending(), context);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, bufs);
+        this.wrote(outcome.is_pending(), context);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_flush(context);
+        if outcome.is_pending() || this.blocked {
+            this.wrote(outcome.is_pending(), context);
+        }
+        outcome
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

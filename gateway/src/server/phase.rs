@@ -1,0 +1,56 @@
+//! What a connection is doing: its requests tell, the clock of its socket reads.
+//!
+//! The counters order nothing, so relaxed access is enough; with HTTP/1.1 one task has them all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+/// Shared by the requests of a connection and its socket.
+#[derive(Debug, Default)]
+pub(super) struct Phase {
+    /// Requests that the app has not answered yet.
+    in_app: AtomicUsize,
+    /// Requests so far.
+    served: AtomicU32,
+    /// Whether the client may still be sending a body that nobody reads.
+    unread: AtomicBool,
+}
+
+impl Phase {
+    /// A request begins. The guard ends with the app's answer.
+    pub(super) fn begin(self: &Arc<Self>) -> InApp {
+        self.in_app.fetch_add(1, Relaxed);
+        self.served.fetch_add(1, Relaxed);
+        InApp(Arc::clone(self))
+    }
+
+    /// Requests that have begun.
+    pub(super) fn served(&self) -> u32 {
+        self.served.load(Relaxed)
+    }
+
+    /// Whether the app has the word, so that silence of the client means nothing.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_app.load(Relaxed) > 0
+    }
+
+    /// A body was given up before its end.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
+    /// Whether a body was given up before its end.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+}
+
+/// A request that the app is answering.
+#[derive(Debug)]
+pub(super) struct InApp(Arc<Phase>);
+
+impl Drop for InApp {
+    fn drop(&mut self) {
+        self.0.in_app.fetch_sub(1, Relaxed);
+    }
+}
