@@ -137,6 +137,11 @@ impl FileIo {
         Self { io: TokioIo::new(stream), queue: FileQueue::default() }
     }
 
+    /// The socket, with nothing of a file left to send.
+    pub(crate) fn into_inner(self) -> TcpStream {
+        self.io.into_inner()
+    }
+
     /// For bodies of answers on this connection. They must be written vectored.
     pub(crate) fn queue(&self) -> FileQueue {
         self.queue.clone()

@@ -1,6 +1,14 @@
 //! The HTTP accept loop of both daemons: limits, timeouts and a drain. What is answered is the [`App`]'s.
 
+mod clocked;
 mod connection;
+mod inlet;
+mod limits;
+mod listener;
+mod phase;
+mod places;
+mod refusal;
+mod requests;
 
 use std::future::Future;
 use std::io;
@@ -11,38 +19,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+pub use limits::HttpLimits;
+
+use self::places::{Place, Places};
 use crate::body::Body;
-
-/// What a listener allows its clients.
-#[derive(Debug, Clone, Copy)]
-pub struct HttpLimits {
-    /// Connections at once; more are closed as soon as they are accepted.
-    pub max_connections: usize,
-    /// Longest wait for a whole request head, and for the next request of a kept connection.
-    pub header_timeout: Duration,
-    /// Largest request head, bytes.
-    pub max_head: usize,
-    /// How long requests under way may take to finish once the server is told to stop.
-    pub drain_timeout: Duration,
-}
-
-impl Default for HttpLimits {
-    fn default() -> Self {
-        Self {
-            max_connections: 16_384,
-            header_timeout: Duration::from_secs(60),
-            max_head: 32 * 1024,
-            drain_timeout: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Address of the client, in every request's extensions.
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +62,13 @@ impl App for Router {
 pub struct HttpServer {
     listener: TcpListener,
     limits: HttpLimits,
+    places: Arc<Places>,
 }
 
 impl HttpServer {
     /// Binds the address; port 0 lets the system choose.
     pub async fn bind(address: SocketAddr, limits: HttpLimits) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, limits })
+        Ok(Self { listener: listener::bind(address, &limits)?, limits, places: Arc::default() })
     }
 
     /// The address that clients connect to.
@@ -94,7 +81,6 @@ impl HttpServer {
     pub async fn serve(self, app: impl App, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let abort = CancellationToken::new();
-        let places = Arc::new(Semaphore::new(self.limits.max_connections));
         loop {
             let (stream, peer) = tokio::select! {
                 () = stop.cancelled() => break,
@@ -108,20 +94,20 @@ impl HttpServer {
                     }
                 },
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let Some(place) = self.places.take(self.limits.max_connections) else {
                 warn!(%peer, max_connections = self.limits.max_connections, "connection refused, all places taken");
+                refusal::send_at_once(stream, refusal::NO_PLACE);
                 continue;
             };
             let Ok(local) = stream.local_addr() else { continue };
             let from = Connection { peer: canonical(peer), local: canonical(local) };
-            let work = connection::serve(stream, from, app.clone(), self.limits, stop.clone());
+            let work = serve(stream, from, app.clone(), self.limits, place, stop.clone());
             let abort = abort.clone();
             tasks.spawn(async move {
                 tokio::select! {
                     () = work => {}
                     () = abort.cancelled() => debug!(%peer, "connection dropped at the drain deadline"),
                 }
-                drop(place);
             });
         }
         drop(self.listener);
@@ -131,6 +117,23 @@ impl HttpServer {
             abort.cancel();
             tasks.wait().await;
         }
+    }
+}
+
+/// Serves a connection, if its address may have another one.
+async fn serve(
+    mut stream: TcpStream,
+    from: Connection,
+    app: impl App,
+    limits: HttpLimits,
+    mut place: Place,
+    stop: CancellationToken,
+) {
+    if place.claim(from.peer.ip(), limits.connections_per_address) {
+        connection::serve(stream, from, app, limits, stop).await;
+    } else {
+        debug!(peer = %from.peer, "connection refused, the address has enough");
+        refusal::send(&mut stream, refusal::NO_PLACE_FOR_ADDRESS).await;
     }
 }
 

@@ -63,7 +63,8 @@ impl Settings {
     }
 
     /// Settings of a configuration; reads the files that it names. Blocking.
-    pub fn load(conf: &WebConf, body_timeout: Duration) -> Result<Self, BadSettings> {
+    pub fn load(conf: &WebConf, network_timeout: Duration) -> Result<Self, BadSettings> {
+        let body_timeout = conf.limits.client_body_timeout.unwrap_or(network_timeout);
         let bad = |key, path: &PathBuf| {
             let path = path.display().to_string();
             move |source| BadSettings { key, path, source }

@@ -171,7 +171,7 @@ impl App {
             let bound = NativeService::bind(address, limits).await;
             services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
-        let http_limits = HttpLimits { drain_timeout: DRAIN, ..HttpLimits::default() };
+        let http_limits = HttpLimits::of(&conf.http_limits, DRAIN);
         let mut http = Vec::new();
         for address in conf.http.sockets(facts) {
             let bound = HttpServer::bind(address, http_limits).await;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::phase::Phase;
@@ -71,8 +71,8 @@ impl<S> Clocked<S> {
     }
 
     /// The stream itself.
-    pub(super) fn get_mut(&mut self) -> &mut S {
-        &mut self.stream
+    pub(super) fn into_inner(self) -> S {
+        self.stream
     }
 
     /// Whether the connection ended because a head was not whole in time.
@@ -149,20 +149,17 @@ impl<S> Clocked<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Clocked<S> {
+impl<S: Read + Unpin> Read for Clocked<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
+        buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        match Pin::new(&mut this.stream).poll_read(context, buf) {
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(outcome) => {
-                if buf.filled().len() > before {
-                    this.look_at_phase();
-                    this.begun = !this.phase.is_busy();
-                }
+                this.look_at_phase();
+                this.begun = !this.phase.is_busy();
                 Poll::Ready(outcome)
             }
             Poll::Pending => this.read_pending(context).map(Err),
@@ -170,10 +167,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Clocked<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Clocked<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+impl<S: Write + Unpin> Write for Clocked<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_write(context, buf);
+        let outcome = Pin::new(&mut this.stream).poll_write(context, buffer);
         this.wrote(outcome.is_pending(), context);
         outcome
     }
@@ -181,10 +178,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Clocked<S> {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, bufs);
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         this.wrote(outcome.is_pending(), context);
         outcome
     }

@@ -1,20 +1,23 @@
 //! Answers that are given without a request, and how a connection ends while its client may still be sending.
 
+use std::io::{Read, Write};
 use std::time::{Duration, SystemTime};
 
 use axum::response::{IntoResponse, Response};
 use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::problem::Problem;
 
-/// Longest silence, and longest time, of a client whose rest is read without a use.
+/// Longest silence of a client whose rest is read without a use.
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
+/// Longest time for that while a body comes, which is to say that the client does not look for an answer before its end.
 const LINGER: Duration = Duration::from_secs(10);
-/// Longest time for the few bytes of a refusal to be taken.
+/// Longest time for the few bytes of a refusal to be taken, and then for the client to go.
 const SEND: Duration = Duration::from_secs(1);
 
 /// An answer to a request that cannot be served, after which the connection ends.
@@ -31,8 +34,11 @@ pub(super) fn refused(version: Version, problem: Problem) -> Response<Body> {
 pub(super) const SLOW_HEAD: (StatusCode, &str, &str) =
     (StatusCode::REQUEST_TIMEOUT, "header_timeout", "the request head did not arrive in time; send it again");
 /// No place for the connection (RFC 9110, 15.6.4).
-pub(super) const NO_PLACE: (StatusCode, &str, &str) =
-    (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "all places for connections are taken; come again");
+pub(super) const NO_PLACE: (StatusCode, &str, &str) = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "too_many_connections",
+    "all places for connections are taken; come again",
+);
 /// No place for another connection of this client.
 pub(super) const NO_PLACE_FOR_ADDRESS: (StatusCode, &str, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
@@ -66,20 +72,31 @@ where
         stream.shutdown().await
     });
     if matches!(sent.await, Ok(Ok(()))) {
-        linger(stream).await;
+        let _ = timeout(SEND, drain(stream)).await;
     }
+}
+
+/// Sends such an answer as far as the socket takes it now, and ends the connection: where there is no place, nobody waits.
+pub(super) fn send_at_once(stream: TcpStream, answer: (StatusCode, &'static str, &str)) {
+    let Ok(mut stream) = stream.into_std() else { return };
+    // What is unread when the socket closes would reset the connection.
+    let mut request = [0_u8; 4096];
+    let _ = stream.read(&mut request);
+    let _ = stream.write(&raw(answer));
 }
 
 /// Reads on for a while. To close while something is unread resets the connection, and the client loses the answer that it
 /// was sent (RFC 9112, 9.6).
 pub(super) async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
-    let mut drop_here = [0_u8; 8192];
-    let drain = async {
-        while let Ok(Ok(len)) = timeout(LINGER_SILENCE, stream.read(&mut drop_here)).await {
-            if len == 0 {
-                break;
-            }
+    let _ = timeout(LINGER, drain(stream)).await;
+}
+
+async fn drain<S: AsyncRead + Unpin>(stream: &mut S) {
+    // Few come here: a place of its own keeps every connection small.
+    let mut nowhere = vec![0; 8192];
+    while let Ok(Ok(len)) = timeout(LINGER_SILENCE, stream.read(&mut nowhere)).await {
+        if len == 0 {
+            break;
         }
-    };
-    let _ = timeout(LINGER, Box::pin(drain)).await;
+    }
 }

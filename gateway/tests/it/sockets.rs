@@ -2,6 +2,9 @@
 
 mod framing;
 mod limits;
+mod patience;
+mod places;
+mod sizes;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -20,7 +20,10 @@ async fn a_slow_head_meets_its_timeout() {
         let began = Instant::now();
         let mut client = server.connect().await;
         client.send(start).await;
-        while client.fill().await {}
+        if !start.is_empty() {
+            assert_eq!(client.answer(false).await.status(), 408, "who has begun is told");
+        }
+        client.assert_closed().await;
         assert!((SHORT..LONG).contains(&began.elapsed()), "{start:?} {:?}", began.elapsed());
     }
     // A byte now and then does not help.
@@ -37,13 +40,6 @@ async fn a_slow_head_meets_its_timeout() {
     };
     tokio::time::timeout(LONG, drip).await.expect("the server ends the connection");
     assert!(began.elapsed() >= SHORT);
-    // A kept connection waits as long for its next request.
-    let mut client = server.connect().await;
-    client.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(client.answer(false).await.status(), 200);
-    let began = Instant::now();
-    while client.fill().await {}
-    assert!(began.elapsed() < LONG);
     server.finish().await;
 }
 
@@ -164,34 +160,4 @@ async fn the_drain_ends_at_its_deadline() {
     busy.assert_closed().await;
     assert_eq!(store.count(), 0);
     assert_eq!(store.0.live.load(std::sync::atomic::Ordering::SeqCst), 0);
-}
-
-#[tokio::test]
-async fn connections_beyond_the_limit_are_closed_and_places_come_back() {
-    let limits = HttpLimits { max_connections: 2, ..HttpLimits::default() };
-    let server = Running::start(Settings::plain(), limits).await;
-    let health = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-    let mut first = server.connect().await;
-    let mut second = server.connect().await;
-    for client in [&mut first, &mut second] {
-        client.send(health).await;
-        assert_eq!(client.answer(false).await.status(), 200);
-    }
-    server.connect().await.assert_closed().await;
-    drop(first);
-    let again = async {
-        loop {
-            let mut client = server.connect().await;
-            if tokio::io::AsyncWriteExt::write_all(&mut client.stream, health.as_bytes()).await.is_ok()
-                && client.fill().await
-            {
-                break;
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, again).await.expect("the place of a gone client is free");
-    second.send(health).await;
-    assert_eq!(second.answer(false).await.status(), 200, "the others stay");
-    server.finish().await;
 }

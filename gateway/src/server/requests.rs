@@ -1,0 +1,95 @@
+//! Requests of one connection on their way to the app: what is refused before, and which answer is the last.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderValue, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::inlet::Inlet;
+use super::phase::Phase;
+use super::refusal::refused;
+use super::{App, Connection, HttpLimits};
+use crate::body::Body;
+use crate::problem::Problem;
+
+/// What the requests of a connection share.
+#[derive(Debug)]
+pub(super) struct Requests<A> {
+    pub(super) app: A,
+    pub(super) from: Connection,
+    pub(super) limits: HttpLimits,
+    pub(super) phase: Arc<Phase>,
+}
+
+impl<A: App> Requests<A> {
+    /// Answers a request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let in_app = self.phase.begin();
+        let version = request.version();
+        let mut response = match self.check(&request) {
+            Ok(()) => self.ask(request).await,
+            Err(problem) => refused(version, problem),
+        };
+        drop(in_app);
+        // The router counts the bytes of every body; of a 304 the length would be the one of the 200 (RFC 9110, 8.6).
+        if response.status() == StatusCode::NOT_MODIFIED {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        if version < Version::HTTP_2 && self.limits.ends_after(self.phase.served()) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn ask(&self, request: Request<Incoming>) -> Response<Body> {
+        if request.body().is_end_stream() {
+            return self.app.call(&self.from, request.map(|_| axum::body::Body::empty())).await;
+        }
+        let (version, max) = (request.version(), self.limits.max_body);
+        let (head, body) = request.into_parts();
+        let (body, overflow) = Inlet::new(body, max, &self.phase);
+        let response =
+            self.app.call(&self.from, Request::from_parts(head, axum::body::Body::new(body))).await;
+        // The app saw a body that broke off, and does not know why.
+        if overflow.load(Ordering::Relaxed) { refused(version, too_large(max)) } else { response }
+    }
+
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Problem> {
+        if !has_host(request) {
+            let detail = "a request by HTTP/1.1 has exactly one Host header";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_host", detail));
+        }
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > self.limits.max_uri {
+            let detail = format!("the URL has {target} bytes; at most {} are possible", self.limits.max_uri);
+            return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail));
+        }
+        let max = self.limits.max_body;
+        if max > 0 && request.body().size_hint().lower() > max {
+            self.phase.leave_unread();
+            return Err(too_large(max));
+        }
+        Ok(())
+    }
+}
+
+fn too_large(max: u64) -> Problem {
+    let detail = format!("the body is larger than the {max} bytes that are possible here");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+/// Whether the request says once which host it is for; before HTTP/1.1 it need not (RFC 9112, 3.2), and HTTP/2 has a
+/// pseudo-header for it (RFC 9113, 8.3.1).
+fn has_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    match request.version() {
+        Version::HTTP_11 => hosts == 1,
+        Version::HTTP_2 => hosts <= 1 && (hosts == 1 || request.uri().authority().is_some()),
+        _ => hosts <= 1,
+    }
+}
