@@ -149,6 +149,22 @@ impl HttpListen {
         listen.sockets(facts)
     }
 
+    /// For a process that serves nothing else.
+    pub(super) fn read_alone(keys: &mut KeyReader<'_>, default_port: u16) -> Self {
+        let listen = Listen {
+            inner_bind_addr: Vec::new(),
+            outer_bind_addr: Vec::new(),
+            inner_port: default_port,
+            outer_port: default_port,
+            address_family: AddressFamily::Auto,
+        };
+        let http = Self::read(keys, &listen, default_port);
+        if http.server_port.is_none() {
+            keys.refuse("http.server_port", "0 serves no HTTP, and there is nothing else to serve");
+        }
+        http
+    }
+
     pub(super) fn read(keys: &mut KeyReader<'_>, listen: &Listen, default_port: u16) -> Self {
         let value = keys.int("http.server_port", i64::from(default_port));
         let port = u16::try_from(value).unwrap_or_else(|_| {
@@ -275,7 +291,7 @@ impl DaemonConf {
 }
 
 /// `base_path` is required: the reference's fallback, `/tmp`, loses a cluster's state with the next reboot.
-fn read_base_path(keys: &mut KeyReader<'_>) -> PathBuf {
+pub(super) fn read_base_path(keys: &mut KeyReader<'_>) -> PathBuf {
     keys.path("base_path").unwrap_or_else(|| {
         keys.refuse("base_path", "missing; write the directory that holds this daemon's data and logs");
         PathBuf::new()

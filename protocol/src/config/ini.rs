@@ -105,11 +105,6 @@ impl Ini {
         section.entries.iter().rev().find(|entry| entry.name == key)
     }
 
-    /// Entries before the first section.
-    pub(super) fn global(&self) -> &[Entry] {
-        self.sections.first().map_or(&[], |section| &section.entries)
-    }
-
     pub(super) fn sections(&self) -> &[Section] {
         &self.sections
     }

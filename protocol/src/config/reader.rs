@@ -23,7 +23,7 @@ pub(super) struct KeyReader<'a> {
     pub(super) ini: &'a Ini,
     pub(super) found: &'a mut Diagnostics,
     file: Files,
-    section: &'static str,
+    section: &'a str,
     /// Whether a key that `section` lacks is taken from the global section.
     falls_back: bool,
 }
@@ -34,7 +34,7 @@ impl<'a> KeyReader<'a> {
     }
 
     /// A reader of `section` that falls back to the global section.
-    pub(super) fn section(&mut self, section: &'static str) -> KeyReader<'_> {
+    pub(super) fn section<'b>(&'b mut self, section: &'b str) -> KeyReader<'b> {
         KeyReader { ini: self.ini, found: self.found, file: self.file, section, falls_back: true }
     }
 
@@ -44,6 +44,12 @@ impl<'a> KeyReader<'a> {
         let value = read(self);
         self.falls_back = falls_back;
         value
+    }
+
+    /// All entries of the section that this reads.
+    pub(super) fn entries(&self) -> &'a [Entry] {
+        let section = self.ini.sections().iter().find(|section| section.name == self.section);
+        section.map_or(&[], |section| &section.entries)
     }
 
     fn last(&self, key: &str) -> Option<&'a Entry> {

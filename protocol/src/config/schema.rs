@@ -33,7 +33,12 @@ impl Files {
     }
 
     fn has(self, file: Self) -> bool {
-        self.0 & file.0 != 0
+        self.0 & file.read_as().0 != 0
+    }
+
+    /// What a file's keys may be keys of: the module does not start without including `http.conf`.
+    fn read_as(self) -> Self {
+        if self == Self::MODULE { self.or(Self::HTTP) } else { self }
     }
 
     fn names(self) -> String {
@@ -74,6 +79,8 @@ pub(super) enum Scope {
     Logs,
     /// In `[access-log]` only.
     AccessLog,
+    /// Before the first section; of a gateway in a `[groupN]` as well.
+    Group,
 }
 
 /// One row: a key, the files that read it, what it is.
@@ -106,8 +113,14 @@ impl Key {
             Scope::Global => section.is_empty(),
             Scope::Logs => section.is_empty() || section == "error-log" || access,
             Scope::AccessLog => access,
+            Scope::Group => section.is_empty() || file == Files::MODULE && is_group_section(section),
         }
     }
+}
+
+/// Whether a section is one of `[group1]`, `[group2]` ...
+fn is_group_section(name: &str) -> bool {
+    name.strip_prefix("group").is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// The row of a key that `file` reads.
@@ -121,7 +134,7 @@ pub(super) fn check(ini: &Ini, file: Files, found: &mut Diagnostics) {
         let known = match section.name.as_str() {
             "" | "error-log" => true,
             "access-log" => file == Files::STORAGE,
-            _ => false,
+            name => file == Files::MODULE && is_group_section(name),
         };
         if let Some(first) = section.entries.first().filter(|_| !known) {
             check_unread_section(&section.name, &first.place, found);
@@ -148,7 +161,7 @@ fn check_unread_section(name: &str, place: &Place, found: &mut Diagnostics) {
 fn check_section(key: &Key, section: &str, entry: &Entry, found: &mut Diagnostics) {
     let name = &entry.name;
     let message = match key.scope {
-        Scope::Global => format!(
+        Scope::Global | Scope::Group => format!(
             "{name} is read only before the first section; here, in [{section}], it is ignored; \
              move it up, or write [] in front of it"
         ),

@@ -266,8 +266,8 @@ fn read_store_paths(keys: &mut KeyReader<'_>, base_path: &Path) -> Vec<StorePath
     paths
 }
 
-fn warn_of_uncounted_paths(keys: &mut KeyReader<'_>, count: u32) {
-    let uncounted = keys.ini.global().iter().filter(|entry| {
+pub(super) fn warn_of_uncounted_paths(keys: &mut KeyReader<'_>, count: u32) {
+    let uncounted = keys.entries().iter().filter(|entry| {
         let index = entry.name.strip_prefix("store_path").and_then(|index| index.parse::<u32>().ok());
         index.is_some_and(|index| index >= count)
     });

@@ -14,7 +14,8 @@ fn facts() -> LocalFacts {
 fn check(text: &str, expected: &str, says: &[&str]) {
     let mut found = Diagnostics::default();
     let ini = Ini::parse(text, Path::new("/etc/a.conf"), &facts(), &mut found);
-    let pairs: Vec<_> = ini.global().iter().map(|entry| format!("{}={}", entry.name, entry.value)).collect();
+    let pairs: Vec<_> =
+        ini.sections()[0].entries.iter().map(|entry| format!("{}={}", entry.name, entry.value)).collect();
     assert_eq!(pairs.join(" "), expected, "{text}");
     let found: Vec<_> = found.as_slice().iter().map(ToString::to_string).collect();
     let fits = found.len() == says.len() && found.iter().zip(says).all(|(found, says)| found.contains(says));

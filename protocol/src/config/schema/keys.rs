@@ -2,7 +2,7 @@
 
 use super::Class::{Ignored, Tuning, Used};
 use super::Kind::{Bool, Bytes, Int, Seconds, Text, Time};
-use super::Scope::{AccessLog, Global, Logs};
+use super::Scope::{AccessLog, Global, Group, Logs};
 use super::{Class, Files, Key, Kind, Scope};
 
 const T: Files = Files::TRACKER;
@@ -38,6 +38,11 @@ const fn log(name: &'static str, kind: Kind, files: Files) -> Key {
 
 const fn access_log(name: &'static str, kind: Kind, files: Files) -> Key {
     row(name, kind, files, Used, AccessLog, "")
+}
+
+/// A key that storages have, and each group in front of which a gateway stands.
+const fn of_group(name: &'static str, kind: Kind, files: Files) -> Key {
+    row(name, kind, files, Used, Group, "")
 }
 
 const fn row(
@@ -77,20 +82,20 @@ pub(super) static KEYS: &[Key] = &[
     tuning("use_io_uring", Bool, T.or(S)),
     tuning("use_send_zc", Bool, T.or(S)),
     key("log_level", Text, T.or(S).or(C).or(M)),
-    key("run_by_group", Text, T.or(S)),
-    key("run_by_user", Text, T.or(S)),
+    key("run_by_group", Text, T.or(S).or(M)),
+    key("run_by_user", Text, T.or(S).or(M)),
     key("allow_hosts", Text, T.or(S)),
     key("use_connection_pool", Bool, T.or(S).or(C)),
     key("connection_pool_max_idle_time", Seconds, T.or(S).or(C)),
     // Logs.
-    log("sync_log_buff_interval", Seconds, T.or(S)),
-    log("log_file_rotate_everyday", Bool, T.or(S)),
-    log("log_file_rotate_time", Time, T.or(S)),
-    log("log_file_rotate_on_size", Bytes, T.or(S)),
-    log("log_file_compress_old", Bool, T.or(S)),
-    log("log_file_compress_days_before", Int, T.or(S)),
-    log("log_file_keep_days", Int, T.or(S)),
-    log("log_file_delete_old_time", Time, T.or(S)),
+    log("sync_log_buff_interval", Seconds, T.or(S).or(M)),
+    log("log_file_rotate_everyday", Bool, T.or(S).or(M)),
+    log("log_file_rotate_time", Time, T.or(S).or(M)),
+    log("log_file_rotate_on_size", Bytes, T.or(S).or(M)),
+    log("log_file_compress_old", Bool, T.or(S).or(M)),
+    log("log_file_compress_days_before", Int, T.or(S).or(M)),
+    log("log_file_keep_days", Int, T.or(S).or(M)),
+    log("log_file_delete_old_time", Time, T.or(S).or(M)),
     access_log("enabled", Bool, S),
     access_log("time_precision", Text, S),
     // Trackers.
@@ -128,14 +133,14 @@ pub(super) static KEYS: &[Key] = &[
     noted("store_slave_file_use_link", Bool, T, FROM_TRACKER),
     key("response_ip_addr_size", Text, T),
     // Storages.
-    key("group_name", Text, S.or(M)),
+    of_group("group_name", Text, S.or(M)),
     key("tracker_server", Text, S.or(C).or(M)),
     key("client_bind", Bool, S),
     key("server_id", Text, S),
     key("heart_beat_interval", Seconds, S),
     key("stat_report_interval", Seconds, S),
-    key("store_path_count", Int, S.or(M)),
-    key("store_path#", Text, S.or(M)),
+    of_group("store_path_count", Int, S.or(M)),
+    of_group("store_path#", Text, S.or(M)),
     key("store_path#_readonly", Bool, S),
     key("subdir_count_per_path", Int, S),
     tuning("disk_rw_separated", Bool, S),
@@ -155,7 +160,7 @@ pub(super) static KEYS: &[Key] = &[
     key("sync_binlog_buff_interval", Seconds, S),
     key("sync_stat_file_interval", Seconds, S),
     key("upload_priority", Int, S),
-    key("if_alias_prefix", Text, S.or(M)),
+    key("if_alias_prefix", Text, S),
     key("check_file_duplicate", Bool, S),
     key("file_signature_method", Text, S),
     key("key_namespace", Text, S),
@@ -174,10 +179,10 @@ pub(super) static KEYS: &[Key] = &[
     key("connect_first_by", Text, C),
     key("load_fdfs_parameters_from_tracker", Bool, C.or(M)),
     // HTTP.
-    key("http.server_port", Int, T.or(S)),
+    key("http.server_port", Int, T.or(S).or(M)),
     key("storage_http_port", Int, T),
     ignored("http.server_port", Int, H, "write it in tracker.conf or storage.conf"),
-    key("http.bind_addr", Text, T.or(S)),
+    key("http.bind_addr", Text, T.or(S).or(M)),
     key("http.advertise_url", Text, S),
     key("http.allow_remote_writes", Bool, S.or(H)),
     // HTTP: what connections may take.
@@ -219,9 +224,16 @@ pub(super) static KEYS: &[Key] = &[
     ignored("http.mime_types_filename", Text, C, SERVED_BY_STORAGES),
     ignored("http.anti_steal.token_ttl", Seconds, C, SERVED_BY_STORAGES),
     // The gateway in front of an existing storage.
-    key("url_have_group_name", Bool, M),
+    ignored("url_have_group_name", Bool, M, "URLs are taken with and without a group"),
+    ignored(
+        "if_alias_prefix",
+        Text,
+        M,
+        "which member is on this machine is seen by the system's own addresses",
+    ),
+    ignored("http.advertise_url", Text, M, "a gateway is no member; nobody sends clients to it"),
     key("flv_support", Bool, M),
-    key("storage_server_port", Int, M),
+    of_group("storage_server_port", Int, M),
     key("group_count", Int, M),
     key("response_mode", Text, S.or(M)),
     key("log_filename", Text, M),
