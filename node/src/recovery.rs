@@ -3,10 +3,11 @@
 //! It runs before the node joins: to the trackers the node is in recovery, so that nobody sends it clients or replicas,
 //! while it serves what it has to those who ask. A member tells what the store path held, and each file is downloaded to
 //! its place. `.recovery.flag`, `.binlog.recovery.N` and `.recovery.mark.N` beside the files say how far it is, so that a
-//! kill loses at most the work since the last mark. What changed meanwhile comes by replication after the join.
+//! kill loses at most the work since the last mark. What the own binlog does not know gets a record. What changed meanwhile comes by replication after the join.
 
 mod cluster;
 mod list;
+mod record;
 mod restore;
 mod source;
 
@@ -202,8 +203,11 @@ impl Recovery {
             self.cluster.report(own, StorageStatus::RECOVERY).await?;
         }
         let source = match flag.files.filter(|files| list::are_there(data, *files)) {
-            // Whose list it is was not kept.
-            Some(_) => None,
+            // Whose list it is was not kept; and a list of FastDFS's making has left no records.
+            Some(files) => {
+                self.record(index, data, files).await?;
+                None
+            }
             None => {
                 flag.files = None;
                 self.save(data, flag).await?;
@@ -352,7 +356,19 @@ impl Recovery {
         if body.finish().is_none() {
             return Err(RecoveryError::Torn(member));
         }
-        blocking(move || new.finish()).await
+        let counts = blocking(move || new.finish()).await?;
+        self.record(index, data, 1).await?;
+        Ok(counts)
+    }
+
+    /// Records what members told and the own binlog does not know.
+    async fn record(&self, index: StorePathIndex, data: &Path, lists: u32) -> Result<(), RecoveryError> {
+        let (store, data) = (self.store.clone(), data.to_owned());
+        let records = blocking(move || record::record_unknown(&store, index, &data, lists)).await?;
+        if records > 0 {
+            info!(store_path = %index, records, "recorded files of which the binlog did not know");
+        }
+        Ok(())
     }
 
     /// Works off the lists.

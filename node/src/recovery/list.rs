@@ -1,5 +1,6 @@
 //! The list of what has to come back, beside the lost files: `.binlog.recovery.N` holds the records, `.recovery.mark.N`
-//! how many bytes of them are done. The reference has the same files and can go on from ours, as we from its.
+//! how many bytes of them are done. The reference has the same files and can go on from ours, as we from its. Of files
+//! inside trunk files `.binlog.recovery.members` tells, for this node's binlog only.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -18,7 +19,7 @@ const MARK: &str = ".recovery.mark";
 const FAILED: &str = ".recovery.failed";
 const MARK_KEY: &str = "binlog_offset";
 /// Longest line that can be a record.
-const MAX_LINE: u64 = 4096;
+pub(super) const MAX_LINE: u64 = 4096;
 
 fn list_path(data: &Path, number: u32) -> PathBuf {
     data.join(format!("{LIST}.{number}"))
@@ -30,6 +31,17 @@ fn mark_path(data: &Path, number: u32) -> PathBuf {
 
 fn failed<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
     StoreError::io(doing, path)
+}
+
+fn members_path(data: &Path) -> PathBuf {
+    data.join(format!("{LIST}.members"))
+}
+
+/// Everything that members told: the lists, and what they leave out.
+pub(super) fn texts(data: &Path, lists: u32) -> Vec<PathBuf> {
+    let mut texts: Vec<_> = (0..lists).map(|number| list_path(data, number)).collect();
+    texts.extend(Some(members_path(data)).filter(|path| path.is_file()));
+    texts
 }
 
 /// Whether all lists are there.
@@ -83,6 +95,8 @@ pub(super) struct NewList {
     /// Where to look for what is here already, if that is to be left out.
     known: Option<PathBuf>,
     containers: HashSet<LogicName>,
+    /// The records of files inside trunk files, all of them.
+    members: Option<(PathBuf, io::BufWriter<File>)>,
     records: u64,
     /// Lines that are no records.
     skipped: u64,
@@ -102,6 +116,7 @@ impl NewList {
             torn: Vec::new(),
             known: (of == Of::MissingFiles).then(|| data.to_owned()),
             containers: HashSet::new(),
+            members: None,
             records: 0,
             skipped: 0,
         })
@@ -127,6 +142,9 @@ impl NewList {
             return Ok(());
         };
         let container = container(&entry.name);
+        if container.is_some() {
+            self.note_member(line)?;
+        }
         let is_here = |data: &PathBuf| {
             let name = container.as_ref().unwrap_or(&entry.name);
             data.join(name.true_name()).symlink_metadata().is_ok()
@@ -141,10 +159,25 @@ impl NewList {
         self.file.write_all(line)
     }
 
+    fn note_member(&mut self, line: &[u8]) -> io::Result<()> {
+        let (_, file) = match &mut self.members {
+            Some(open) => open,
+            none => {
+                let path = self.path.parent().map_or_else(PathBuf::new, members_path);
+                let file = File::create(&path)?;
+                none.insert((path, io::BufWriter::new(file)))
+            }
+        };
+        file.write_all(line)
+    }
+
     /// Makes the list valid, on the disk. Blocking. The number of its records, and of lines that were none.
     ///
     /// Its mark comes with it: the reference takes a list without a mark for one that is done.
     pub(super) fn finish(mut self) -> Result<(u64, u64), StoreError> {
+        if let Some((path, file)) = &mut self.members {
+            file.flush().map_err(failed("write", path))?;
+        }
         let path = &self.path;
         self.file.flush().map_err(failed("write", path))?;
         self.file.get_ref().sync_all().map_err(failed("write", path))?;
@@ -347,7 +380,13 @@ mod tests {
             let container = container(&LogicName::parse(member).unwrap()).unwrap();
             assert_eq!(container.as_str(), "M00/00/00/000001");
         }
-        list.take(format!("1 C {}\n1 c {}\n1 C {A}\n", members[0], members[1]).as_bytes()).unwrap();
+        let slots = format!("1 C {}\n1 c {}\n", members[0], members[1]);
+        list.take(format!("{slots}1 C {A}\n").as_bytes()).unwrap();
         assert_eq!(list.finish().unwrap(), (2, 0));
+        let told = texts(directory.path(), 1);
+        assert_eq!(told.len(), 2);
+        assert_eq!(fs::read_to_string(&told[1]).unwrap(), slots, "each has a record of its own");
+        remove(directory.path()).unwrap();
+        assert!(!told[1].exists());
     }
 }

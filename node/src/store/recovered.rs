@@ -1,5 +1,5 @@
-//! Files that come back from another member after a disk was replaced: placed under the name that they had, and not
-//! recorded, since the binlog of this node still knows them or never did.
+//! Files that come back from another member after a disk was replaced: placed under the name that they had. Those of which
+//! the binlog of this node does not know are recorded before.
 //!
 //! What has the name already stays: a file that survived, or was replicated meanwhile, is as new as the marks of the
 //! members say. Only a file whose length belies its own name is replaced.
@@ -15,9 +15,10 @@ use protocol::LogicName;
 use protocol::file_id::{FileKind, StorePathIndex};
 use rustix::fs::{FileType, Timespec, Timestamps, futimens, syncfs};
 
+use super::binlog::{Op, Record, Side};
 use super::temporary::Temporary;
 use super::upload::gone;
-use super::{Inner, Store, StorePath, io_failed};
+use super::{Entry, Inner, Store, StorePath, io_failed};
 
 /// Content that is held before it is written.
 const PIECE: usize = 1 << 20;
@@ -45,6 +46,13 @@ impl Store {
     /// `data` of a store path.
     pub(crate) fn data_dir(&self, index: StorePathIndex) -> Option<PathBuf> {
         Some(self.0.path(index)?.dir.path().to_owned())
+    }
+
+    /// Records files that are about to come back, as made by other members. What was deleted here stays known as that.
+    /// Blocking.
+    pub(crate) fn record_recovered(&self, entries: &[Entry]) -> io::Result<()> {
+        let records: Vec<_> = entries.iter().map(made_elsewhere).filter(Record::fits).collect();
+        if records.is_empty() { Ok(()) } else { self.0.binlog.append_all(&records) }
     }
 
     /// Begins a file; `None` if it is there.
@@ -183,6 +191,14 @@ impl Recovered {
             Err(error) => Err(io_failed("naming a file", error)),
         }
     }
+}
+
+fn made_elsewhere(entry: &Entry) -> Record<'_> {
+    let op = match &entry.op {
+        Op::Link(target) => Op::Link(target.as_str()),
+        _ => Op::Create,
+    };
+    Record { time: entry.time, side: Side::Replica, op, name: entry.name.as_str() }
 }
 
 /// Whether content of this length and, if it is known, checksum can be the file's. Only normal files' names tell; and of

@@ -366,7 +366,13 @@ async fn a_replaced_disk_gets_its_files_back() {
         assert_eq!(got, wanted, "{id}");
     }
     assert_eq!(*lost.group.told.lock().unwrap(), [StorageStatus::RECOVERY, StorageStatus::OFFLINE]);
-    assert_eq!(lost.node.binlog(), "", "recovered files are no news");
+    let text = |answer: &[u8]| String::from_utf8_lossy(&answer[10..answer.len() - 8]).into_owned();
+    let list = text(&told(source.address, group(), 0).await);
+    assert_eq!(
+        lost.node.binlog(),
+        once(&list.replace(" C ", " c ").replace(" L ", " l ")),
+        "a replica's records"
+    );
     assert_eq!(lost.state_files(), [""; 0]);
     assert!(lost.data().join(".fastdfs_vars").exists());
 
@@ -375,6 +381,27 @@ async fn a_replaced_disk_gets_its_files_back() {
     lost.node.start_again().await;
     wait_for(&lost.node, " 200 ", "").await;
     assert_eq!(lost.group.told.lock().unwrap().len(), 2);
+
+    // Who recovers from it hears of all, though it took none of them itself.
+    let list = text(&told(lost.node.address, group(), 0).await);
+    assert_eq!(list, lost.node.binlog());
+    let names = tree(&lost.data());
+    assert_eq!(list.lines().count(), names.len());
+    assert!(names.keys().all(|name| list.contains(name)), "{list}");
+
+    // When it happens again, the records are there.
+    lost.node.stop().await;
+    lost.replace_disk();
+    lost.node.start_again().await;
+    wait_for(&lost.node, " 200 ", "").await;
+    assert_eq!(tree(&lost.data()), tree(&source.data()));
+    assert_eq!(lost.node.binlog(), list);
+}
+
+/// Lines without those whose name an earlier one has.
+fn once(lines: &str) -> String {
+    let mut seen = std::collections::HashSet::new();
+    lines.lines().filter(|line| seen.insert(line.split(' ').nth(2))).map(|line| format!("{line}\n")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -404,6 +431,9 @@ async fn a_recovery_goes_on_where_either_program_left_it() {
     assert_ne!(*time, 1_700_000_000);
     assert_eq!(of(&ids[1]), Some(&(b"to do".to_vec(), 1_700_000_000)));
     assert_eq!(of(&ids[2]), Some(&(b"to do, too".to_vec(), 1_700_000_000)));
+    // FastDFS's own lists have left no records.
+    let records = ids.iter().map(|id| format!("1700000000 c {}\n", id.name));
+    assert_eq!(lost.node.binlog(), records.collect::<String>());
     assert_eq!(*lost.group.told.lock().unwrap(), [StorageStatus::RECOVERY, StorageStatus::ACTIVE]);
     assert_eq!(lost.state_files(), [""; 0]);
 }
