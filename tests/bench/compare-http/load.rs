@@ -1,0 +1,125 @@
+//! The load generators, and what one run of one of them says.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::files::Store;
+use crate::server::{Cores, Server, is_on_path};
+
+/// How a server is loaded.
+pub(crate) enum Load {
+    /// HTTP/1.1 by wrk, each connection with the next request after each answer.
+    Wrk { connections: u32, header: Option<&'static str> },
+}
+
+/// What is asked for.
+pub(crate) enum Request {
+    /// This URL.
+    One(String),
+    /// Paths out of a file, at random, under this URL.
+    OneOf(String, PathBuf),
+}
+
+/// What one run says.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample {
+    pub(crate) requests_per_second: f64,
+    pub(crate) mebibytes_per_second: f64,
+    /// Milliseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    /// Requests without the right answer.
+    pub(crate) errors: f64,
+    /// Seconds of processor time of the server per second.
+    pub(crate) busy: f64,
+}
+
+/// Prints in a line what the table needs; asks for random paths if it is given a file of them.
+const SCRIPT: &str = r#"
+local requests = {}
+local count = 0
+
+function init(args)
+  if args[1] == nil then return end
+  math.randomseed(os.time())
+  for path in io.lines(args[1]) do
+    count = count + 1
+    requests[count] = wrk.format("GET", path)
+  end
+  request = function() return requests[math.random(count)] end
+end
+
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("result %d %d %d %d %d %d\n", summary.duration, summary.requests, summary.bytes,
+    latency:percentile(50), latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
+end
+"#;
+
+impl Load {
+    /// Why this load cannot be made here.
+    pub(crate) fn missing(&self) -> Option<&'static str> {
+        match self {
+            Self::Wrk { .. } => (!is_on_path("wrk")).then_some("wrk is not on the PATH"),
+        }
+    }
+
+    /// Loads the server for so long.
+    pub(crate) fn run(
+        &self,
+        server: &Server,
+        request: &Request,
+        store: &Store,
+        cores: &Cores,
+        time: Duration,
+    ) -> Sample {
+        let command = match self {
+            Self::Wrk { connections, header } => wrk(*connections, *header, request, store, time),
+        };
+        let (used, start) = (server.used(), Instant::now());
+        let output = cores.load(&command).output().expect("the generator was there at the start");
+        let busy = (server.used() - used).as_secs_f64() / start.elapsed().as_secs_f64();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let sample = match self {
+            Self::Wrk { .. } => wrk_result(&text),
+        };
+        let Some(sample) = sample else {
+            panic!("{command:?} says: {text}{}", String::from_utf8_lossy(&output.stderr))
+        };
+        Sample { busy, ..sample }
+    }
+}
+
+fn wrk(connections: u32, header: Option<&str>, request: &Request, store: &Store, time: Duration) -> Command {
+    let script = store.dir.path().join("wrk.lua");
+    std::fs::write(&script, SCRIPT).expect("the scratch directory can be written");
+    // wrk takes whole seconds.
+    let seconds = time.as_secs().max(1);
+    let mut command = Command::new("wrk");
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}"), "--timeout", "30", "-s"]);
+    command.arg(script);
+    if let Some(header) = header {
+        command.args(["-H", header]);
+    }
+    match request {
+        Request::One(url) => command.arg(url),
+        Request::OneOf(url, paths) => command.arg(url).arg("--").arg(paths),
+    };
+    command
+}
+
+fn wrk_result(text: &str) -> Option<Sample> {
+    let line = text.lines().find_map(|line| line.strip_prefix("result "))?;
+    let numbers: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [microseconds, requests, bytes, p50, p99, errors] = numbers[..] else { return None };
+    let seconds = microseconds / 1e6;
+    Some(Sample {
+        requests_per_second: requests / seconds,
+        mebibytes_per_second: bytes / f64::from(1 << 20) / seconds,
+        p50: p50 / 1e3,
+        p99: p99 / 1e3,
+        errors,
+        busy: 0.0,
+    })
+}

@@ -1,0 +1,99 @@
+//! Ratios of the rounds, and the table.
+
+use std::time::Duration;
+
+use crate::cases::{Case, Unit};
+use crate::load::Sample;
+use crate::say::say;
+use crate::server::{Make, Server};
+
+/// What was measured of one case: for each server its samples, in the order of the rounds.
+pub(crate) struct Rounds<'a> {
+    of: Vec<(&'a Server, Vec<Sample>)>,
+}
+
+/// Median, least and greatest.
+struct Spread {
+    median: f64,
+    least: f64,
+    greatest: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        let median = f64::midpoint(low, high);
+        Self { median, least: values[0], greatest: values[values.len() - 1] }
+    }
+
+    fn with_ends(&self) -> String {
+        // Files that take longer than a round have no times.
+        if self.median.is_nan() {
+            return "-".to_owned();
+        }
+        format!("{:.2} ({:.2}-{:.2})", self.median, self.least, self.greatest)
+    }
+}
+
+/// The head of the table.
+pub(crate) fn say_head(servers: &[Server], rounds: usize, time: Duration) {
+    let names: Vec<_> = servers.iter().map(|server| server.name).collect();
+    say(&format!("{} x {time:?} a case and server: {}", rounds, names.join(", ")));
+    say(
+        "ratios are fdfs / other: rate more is better, p99 and cost (processor time per request) less is better",
+    );
+}
+
+impl<'a> Rounds<'a> {
+    pub(crate) fn new(servers: &[&'a Server]) -> Self {
+        Self { of: servers.iter().map(|server| (*server, Vec::new())).collect() }
+    }
+
+    pub(crate) fn add(&mut self, which: usize, sample: Sample) {
+        self.of[which].1.push(sample);
+    }
+
+    /// Prints a line for each server and one for each ratio.
+    pub(crate) fn say(&self, case: &Case) {
+        let (rate, unit): (fn(&Sample) -> f64, _) = match case.unit {
+            Unit::Requests => (|sample| sample.requests_per_second, "/s"),
+            Unit::Mebibytes => (|sample| sample.mebibytes_per_second, " MiB/s"),
+        };
+        say(&format!("\n{}", case.name));
+        for (server, samples) in &self.of {
+            let median = |value: &dyn Fn(&Sample) -> f64| Spread::of(samples.iter().map(value)).median;
+            let errors: f64 = samples.iter().map(|sample| sample.errors).sum();
+            let wrong = if errors > 0.0 { format!("  {errors} ERRORS") } else { String::new() };
+            say(&format!(
+                "  {:7} {:>9.0}{unit}  p50 {:.2} ms  p99 {:.2} ms  busy {:.2}{wrong}",
+                server.name,
+                median(&rate),
+                median(&|sample| sample.p50),
+                median(&|sample| sample.p99),
+                median(&|sample| sample.busy),
+            ));
+        }
+        let Some((_, ours)) = self.of.iter().find(|(server, _)| server.make == Make::Ours) else { return };
+        for (server, theirs) in self.of.iter().filter(|(server, _)| server.make != Make::Ours) {
+            let ratio = |value: &dyn Fn(&Sample) -> f64| {
+                Spread::of(ours.iter().zip(theirs).map(|(ours, theirs)| value(ours) / value(theirs)))
+            };
+            let rates = ratio(&rate);
+            let bar = case.bar(server.make);
+            let verdict = match bar {
+                0.0 => String::new(),
+                _ if rates.median >= bar => format!(" bar {bar} met"),
+                _ => format!(" bar {bar} MISSED"),
+            };
+            say(&format!(
+                "  / {:5} rate {}{verdict}  p99 {}  cost {}",
+                server.name,
+                rates.with_ends(),
+                ratio(&|sample| sample.p99).with_ends(),
+                ratio(&|sample| sample.busy / rate(sample)).with_ends(),
+            ));
+        }
+    }
+}
