@@ -69,6 +69,8 @@ pub struct State {
     pub mood: Mutex<Mood>,
     /// Whether the disk gives nothing of what is there.
     pub unreadable: AtomicBool,
+    /// Large files get as short as this as soon as they are open.
+    pub cut: Mutex<Option<u64>>,
     /// Uploads that were begun and neither committed nor dropped.
     pub live: AtomicUsize,
     /// Uploads that were dropped without a commit.
@@ -91,6 +93,7 @@ impl Fake {
             specs: Mutex::default(),
             mood: Mutex::new(Mood::Willing),
             unreadable: AtomicBool::new(false),
+            cut: Mutex::default(),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             next: AtomicU32::new(1),
@@ -308,6 +311,9 @@ impl Files for Fake {
         file.write_all(&PADDING)?;
         file.write_all(&content)?;
         file.write_all(b"the next slot of the trunk file")?;
+        if let Some(cut) = *self.0.cut.lock().unwrap() {
+            file.set_len(PADDING.len() as u64 + cut)?;
+        }
         let len = content.len() as u64;
         let file = OpenFile { file: Arc::new(file), offset: PADDING.len() as u64, len, modified, mutable };
         Ok(Located::Here(SmallRead::Large(file)))

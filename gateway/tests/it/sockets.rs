@@ -4,6 +4,7 @@ mod framing;
 mod limits;
 mod patience;
 mod places;
+mod sendfile;
 mod sizes;
 
 use std::net::SocketAddr;

@@ -11,7 +11,6 @@ use protocol::service::{Connection, ConnectionError};
 use protocol::storage::Download;
 use protocol::wire::Request;
 use protocol::{Command, Header, LogicName, Status};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use rustix::net::SendFlags;
 use thiserror::Error;
 use tokio::io::Interest;
@@ -155,7 +154,7 @@ async fn send_part(
     let (mut at, end) = (offset, offset + len);
     while at < end {
         let step = (end - at).min(STEP);
-        if !is_in_memory(&file.file, file.offset + at, step) {
+        if !file.is_in_memory(at, step) {
             let room = usize::try_from(step).unwrap_or(0);
             native.store.reader().read_at(name, file, at, room).await?;
         }
@@ -169,18 +168,6 @@ async fn send_part(
         }
     }
     Ok(())
-}
-
-/// Whether the first and the last byte of a part can be read without the disk: then most likely all can.
-fn is_in_memory(file: &File, offset: u64, len: u64) -> bool {
-    let probe = |at: u64| {
-        let mut byte = [0];
-        !matches!(
-            preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT),
-            Err(Errno::AGAIN)
-        )
-    };
-    probe(offset) && probe(offset + len.saturating_sub(1))
 }
 
 /// Sends the header so that it leaves with the first bytes of content.
