@@ -41,8 +41,10 @@ pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators) -> Outcome 
 
 /// Whether the request's `Range` counts (13.1.5): no `If-Range`, or one that names this very version.
 pub(crate) fn range_counts(headers: &HeaderMap, validators: &Validators) -> bool {
-    let Some(value) = headers.get(IF_RANGE) else { return true };
-    let Ok(text) = value.to_str() else { return false };
+    if !headers.contains_key(IF_RANGE) {
+        return true;
+    }
+    let Some(text) = single(headers, &IF_RANGE) else { return false };
     if text.starts_with('"') || text.starts_with("W/") {
         return text == validators.etag;
     }
@@ -50,8 +52,16 @@ pub(crate) fn range_counts(headers: &HeaderMap, validators: &Validators) -> bool
     !validators.mutable && httpdate::parse_http_date(text).is_ok_and(|date| date == validators.modified)
 }
 
+/// A date. Several, or one that is none, are ignored (13.1.3, 13.1.4).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+    httpdate::parse_http_date(single(headers, name)?).ok()
+}
+
+/// The value of a header that is no list; `None` if it is missing, no ASCII, or there twice (5.3).
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?;
+    if lines.next().is_some() { None } else { line.to_str().ok() }
 }
 
 /// Whether a list of tags holds `*` or one that `same` accepts. Several lines are one list.
@@ -130,6 +140,8 @@ mod tests {
         check(&[(&IF_MODIFIED_SINCE, BEFORE)], Proceed);
         check(&[(&IF_MODIFIED_SINCE, "rubbish")], Proceed);
         check(&[(&IF_MATCH, "\"a\""), (&IF_NONE_MATCH, "\"tag\"")], Failed);
+        check(&[(&IF_MODIFIED_SINCE, SAME), (&IF_MODIFIED_SINCE, SAME)], Proceed);
+        check(&[(&IF_UNMODIFIED_SINCE, BEFORE), (&IF_UNMODIFIED_SINCE, BEFORE)], Proceed);
     }
 
     #[test]

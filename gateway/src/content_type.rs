@@ -10,13 +10,28 @@ use protocol::file_id::FileExt;
 pub struct MimeTable {
     own: HashMap<String, HeaderValue>,
     default: HeaderValue,
+    charset: Option<Charset>,
+}
+
+/// The character set that texts are said to have.
+#[derive(Debug, Clone)]
+struct Charset {
+    name: String,
+    /// Types that have it.
+    types: Vec<String>,
+    /// Those of the built-in table, complete.
+    complete: HashMap<String, HeaderValue>,
 }
 
 impl MimeTable {
     /// The built-in table, and the type of all that it does not know.
     pub fn built_in(default: &str) -> Self {
         let fallback = HeaderValue::from_static("application/octet-stream");
-        Self { own: HashMap::new(), default: HeaderValue::from_str(default).unwrap_or(fallback) }
+        Self {
+            own: HashMap::new(),
+            default: HeaderValue::from_str(default).unwrap_or(fallback),
+            charset: None,
+        }
     }
 
     /// Adds the entries of a `mime.types` file, in Apache's form (`type ext ext`) or nginx's (`types { type ext ext; }`).
@@ -34,16 +49,52 @@ impl MimeTable {
         }
     }
 
+    /// Gives these types (`*` is all) a character set where they have none. Counts for entries that are there.
+    pub(crate) fn set_charset(&mut self, name: &str, types: &[String]) {
+        let mut charset = Charset { name: name.to_owned(), types: types.to_vec(), complete: HashMap::new() };
+        for kind in self.own.values_mut().chain([&mut self.default]) {
+            if let Some(complete) = kind.to_str().ok().and_then(|kind| charset.complete(kind)) {
+                *kind = complete;
+            }
+        }
+        for kind in types.iter().filter(|kind| *kind != "*") {
+            if let Some(complete) = charset.complete(kind) {
+                charset.complete.insert(kind.clone(), complete);
+            }
+        }
+        self.charset = Some(charset);
+    }
+
     /// The type of files with this extension.
     pub fn of(&self, ext: &str) -> HeaderValue {
         let own = (!self.own.is_empty()).then(|| self.own.get(&ext.to_ascii_lowercase())).flatten();
         match own {
             Some(kind) => kind.clone(),
             None => match mime_guess::from_ext(ext).first_raw() {
-                Some(kind) => HeaderValue::from_static(kind),
+                Some(kind) => self.built_in_kind(kind),
                 None => self.default.clone(),
             },
         }
+    }
+
+    fn built_in_kind(&self, kind: &'static str) -> HeaderValue {
+        let complete = self.charset.as_ref().and_then(|charset| match charset.complete.get(kind) {
+            Some(complete) => Some(complete.clone()),
+            None if charset.types.iter().any(|one| one == "*") => charset.complete(kind),
+            None => None,
+        });
+        complete.unwrap_or(HeaderValue::from_static(kind))
+    }
+}
+
+impl Charset {
+    /// The type with its character set; `None` if it gets none or has one.
+    fn complete(&self, kind: &str) -> Option<HeaderValue> {
+        let is_one = self.types.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(kind));
+        if !is_one || kind.contains(';') {
+            return None;
+        }
+        HeaderValue::try_from(format!("{kind}; charset={}", self.name)).ok()
     }
 }
 
@@ -97,6 +148,31 @@ mod tests {
         ] {
             assert_eq!(table.of(ext), kind, "{ext}");
         }
+    }
+
+    #[test]
+    fn texts_get_the_character_set() {
+        let mut table = MimeTable::built_in("text/plain");
+        table.add("text/csv csv\ntext/x-own; charset=gbk own\ntext/xml myxml\n");
+        let texts = ["text/plain", "text/html", "text/csv", "text/xml"].map(str::to_owned);
+        table.set_charset("utf-8", &texts);
+        for (ext, kind) in [
+            ("txt", "text/plain; charset=utf-8"),
+            ("html", "text/html; charset=utf-8"),
+            ("csv", "text/csv; charset=utf-8"),
+            ("myxml", "text/xml; charset=utf-8"),
+            ("css", "text/css"),
+            ("png", "image/png"),
+            ("nobody", "text/plain; charset=utf-8"),
+        ] {
+            assert_eq!(table.of(ext), kind, "{ext}");
+        }
+        let mut table = MimeTable::built_in("x/default");
+        table.set_charset("gbk", &["*".to_owned()]);
+        assert_eq!(
+            (table.of("css"), table.of("png")),
+            ("text/css; charset=gbk".parse().unwrap(), "image/png; charset=gbk".parse().unwrap())
+        );
     }
 
     #[test]

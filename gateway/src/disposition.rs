@@ -2,13 +2,32 @@
 
 use std::fmt::Write;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
+
+use crate::problem::Problem;
+use crate::query::QueryString;
 
 /// Longest name that is sent.
 const MAX_NAME: usize = 255;
 
+/// Query parameters with a name to save a file under: the nginx module's, and that of a rule that sites write into
+/// nginx.conf.
+const KEYS: [&str; 2] = ["filename", "attname"];
+
+/// What a query asks for. A name in another encoding than UTF-8 is left to the client.
+pub(crate) fn asked(query: QueryString<'_>) -> Result<Option<HeaderValue>, Problem> {
+    let Some(key) = KEYS.into_iter().find(|key| query.has(key)) else { return Ok(None) };
+    match attachment(&query.get(key).unwrap_or_default()) {
+        Some(header) => Ok(Some(header)),
+        None => {
+            let detail = format!("the parameter {key} has control characters or more than {MAX_NAME} bytes");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "bad_filename", detail))
+        }
+    }
+}
+
 /// An attachment of this name; `None` for names that no client may be told: too long, or with control characters.
-pub(crate) fn attachment(name: &str) -> Option<HeaderValue> {
+fn attachment(name: &str) -> Option<HeaderValue> {
     if name.len() > MAX_NAME || name.chars().any(char::is_control) {
         return None;
     }
@@ -22,12 +41,14 @@ pub(crate) fn attachment(name: &str) -> Option<HeaderValue> {
                 text.push('\\');
                 text.push(character);
             }
+            // Some clients decode what looks like an escape (RFC 6266, appendix D).
+            '%' => text.push('_'),
             ' '..='~' => text.push(character),
             _ => text.push('_'),
         }
     }
     text.push('"');
-    if !name.is_ascii() {
+    if !name.is_ascii() || name.contains('%') {
         text.push_str("; filename*=UTF-8''");
         for byte in name.bytes() {
             if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
@@ -56,6 +77,7 @@ mod tests {
         check("a\r\nSet-Cookie: x", None);
         check("a\u{0}", None);
         check("a\u{85}", None);
+        check("50%2f.txt", Some("attachment; filename=\"50_2f.txt\"; filename*=UTF-8''50%252f.txt"));
         check(&"x".repeat(256), None);
         check("图.png", Some("attachment; filename=\"_.png\"; filename*=UTF-8''%E5%9B%BE.png"));
     }

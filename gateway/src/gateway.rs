@@ -13,6 +13,7 @@ use http_body::Body as _;
 use tower::ServiceExt;
 
 use crate::body::Body;
+use crate::error_pages::Wants;
 use crate::files::Files;
 use crate::read;
 use crate::server::{App, ClientAddress, Connection};
@@ -49,7 +50,11 @@ impl<F: Files> App for Gateway<F> {
             return response.map(Body::from);
         }
         let is_head = request.method() == Method::HEAD;
-        let response = read::serve(Arc::clone(&self.files), &settings, request).await;
+        let wants = settings.error_pages.as_ref().map(|_| Wants::of(request.headers()));
+        let mut response = read::serve(Arc::clone(&self.files), &settings, request).await;
+        if let (Some(pages), Some(wants)) = (&settings.error_pages, wants) {
+            response = pages.apply(wants, response);
+        }
         if is_head { head_only(response) } else { response }
     }
 }

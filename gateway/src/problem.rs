@@ -5,6 +5,9 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+/// Type of problem documents.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
 /// A refused or failed request.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
@@ -34,7 +37,7 @@ impl IntoResponse for Problem {
         let status = self.http;
         let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

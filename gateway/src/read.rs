@@ -13,38 +13,34 @@ use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, HeaderName, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use percent_encoding::percent_decode_str;
-use protocol::{FileId, GroupName, LogicName};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use protocol::FileId;
 
 use crate::body::Body;
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
+use crate::error_pages::Page;
 use crate::file_body::{FileBody, Segment, len_of};
+use crate::file_path::file_id;
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::range::{self, Wanted};
 use crate::settings::Settings;
 use crate::validators::Validators;
-use crate::{disposition, elsewhere, settings};
+use crate::{disposition, elsewhere};
 
 /// Files up to this size are read at once.
 const SMALL: usize = 64 * 1024;
-/// Names of masters: 44 characters, in a trunk 60. Longer ones that end in `-m` are metadata.
-const MASTER_LENS: [usize; 2] = [44, 60];
+/// What file URLs can be asked.
+const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Answers a request for a file.
 pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response<Body> {
     let uri = request.uri();
-    let Some(id) = file_id(uri, files.group()) else { return not_found() };
+    let Some(id) = file_id(uri, files.group(), settings.urls.merge_slashes) else { return not_found() };
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let detail = "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
-        let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-            .into_response()
-            .map(Body::from);
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return other_method(request.method());
     }
     let query = QueryString::of(uri);
     if let Some(tokens) = &settings.tokens
@@ -52,17 +48,9 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     {
         return refused(problem, tokens.page.as_ref());
     }
-    let attachment = match query.get("filename") {
-        None => None,
-        Some(name) => match disposition::attachment(&name) {
-            Some(header) => Some(header),
-            None => {
-                let detail = "the parameter filename has control characters or more than 255 bytes";
-                return Problem::new(StatusCode::BAD_REQUEST, "bad_filename", detail)
-                    .into_response()
-                    .map(Body::from);
-            }
-        },
+    let attachment = match disposition::asked(query) {
+        Ok(attachment) => attachment,
+        Err(problem) => return refusal(problem),
     };
     let found = match files.read_small(&id, SMALL).await {
         Ok(Located::Here(found)) => Found::Here(found),
@@ -81,24 +69,46 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     let mut headers = HeaderMap::with_capacity(10);
     put(&mut headers, ETAG, validators.etag_header());
     put(&mut headers, LAST_MODIFIED, validators.last_modified());
-    headers.insert(CACHE_CONTROL, validators.cache_control());
+    let urls = &settings.urls;
+    let cache_control = if validators.mutable { &urls.changing } else { &urls.lasting };
+    put(&mut headers, CACHE_CONTROL, cache_control.clone());
     match conditions::evaluate(request.headers(), &validators) {
         Outcome::Proceed => {}
         Outcome::NotModified => return answer(StatusCode::NOT_MODIFIED, headers, Body::empty()),
         Outcome::Failed => {
             let detail = "the file is not the version that If-Match or If-Unmodified-Since names";
-            return Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
-                .into_response()
-                .map(Body::from);
+            return refusal(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail));
         }
     }
     let kind = settings.mime.of(id.name.extension());
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let cut = match urls.flv.as_ref().map(|flv| flv.cut(id.name.extension(), query, len)).transpose() {
+        Ok(cut) => cut.flatten(),
+        Err(problem) => return refusal(problem),
+    };
+    let max_ranges = if cut.is_some() { 0 } else { urls.max_ranges };
+    let units = if max_ranges == 0 { "none" } else { "bytes" };
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static(units));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     put(&mut headers, CONTENT_DISPOSITION, attachment);
-    let wanted = wanted(&request, &validators, len, settings.multi_range);
-    let content = Content { files, id, found, len };
+    let wanted = wanted(&request, &validators, len, max_ranges);
+    let content = Content { files, id, found, len, cut };
     content.answer(request.method(), headers, kind, wanted).await
+}
+
+/// OPTIONS, and what no file takes.
+fn other_method(method: &Method) -> Response<Body> {
+    let mut response = if method == Method::OPTIONS {
+        answer(StatusCode::NO_CONTENT, HeaderMap::new(), Body::empty())
+    } else {
+        let detail = "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
+        refusal(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
+    };
+    response.headers_mut().insert(ALLOW, ALLOWED);
+    response
+}
+
+fn refusal(problem: Problem) -> Response<Body> {
+    problem.into_response().map(Body::from)
 }
 
 fn answer(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
@@ -128,13 +138,13 @@ impl<R: RemoteFile> Found<R> {
 }
 
 /// Only GET has ranges (RFC 9110, 14.2).
-fn wanted(request: &Request, validators: &Validators, len: u64, multi_range: bool) -> Wanted {
-    let header = request.headers().get(RANGE).and_then(|value| value.to_str().ok());
+fn wanted(request: &Request, validators: &Validators, len: u64, max_ranges: usize) -> Wanted {
+    let header = conditions::single(request.headers(), &RANGE);
     match header {
         Some(header)
             if request.method() == Method::GET && conditions::range_counts(request.headers(), validators) =>
         {
-            range::wanted(header, len, multi_range)
+            range::wanted(header, len, max_ranges)
         }
         _ => Wanted::All,
     }
@@ -146,11 +156,13 @@ struct Content<F: Files> {
     id: FileId,
     found: Found<F::Remote>,
     len: u64,
+    /// What is sent instead of the whole.
+    cut: Option<Vec<Segment>>,
 }
 
 impl<F: Files> Content<F> {
     async fn answer(
-        self,
+        mut self,
         method: &Method,
         mut headers: HeaderMap,
         kind: HeaderValue,
@@ -160,7 +172,7 @@ impl<F: Files> Content<F> {
         let (status, segments) = match wanted {
             Wanted::All => {
                 headers.insert(CONTENT_TYPE, kind);
-                (StatusCode::OK, vec![Segment::File(0..whole)])
+                (StatusCode::OK, self.cut.take().unwrap_or_else(|| vec![Segment::File(0..whole)]))
             }
             Wanted::One(part) => {
                 headers.insert(CONTENT_TYPE, kind);
@@ -177,9 +189,7 @@ impl<F: Files> Content<F> {
             Wanted::Nothing => {
                 let detail = format!("no range of the request lies in the file, which has {whole} bytes");
                 let mut response =
-                    Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
-                        .into_response()
-                        .map(Body::from);
+                    refusal(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail));
                 let range = HeaderValue::try_from(format!("bytes */{whole}")).ok();
                 put(response.headers_mut(), CONTENT_RANGE, range);
                 return response;
@@ -247,23 +257,6 @@ fn byte_ranges(
     segments
 }
 
-/// The file that a URL's path names, with or without the group.
-fn file_id(uri: &Uri, own: GroupName) -> Option<FileId> {
-    let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
-    let path = path.strip_prefix('/')?;
-    // Without a group first: `M00/00/00/NAME` could also be an old name of a group that is called M00.
-    let id = match LogicName::parse(path) {
-        Ok(name) => FileId { group: own, name },
-        Err(_) => FileId::parse(path).ok()?,
-    };
-    (!is_metadata(&id.name)).then_some(id)
-}
-
-/// Metadata has a reader of its own; as a file, no visitor is to see it.
-fn is_metadata(name: &LogicName) -> bool {
-    name.as_str().ends_with("-m") && !MASTER_LENS.contains(&name.as_str().len())
-}
-
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         headers.insert(name, value);
@@ -272,7 +265,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
 
 fn not_found() -> Response<Body> {
     let detail = "no file has this URL; a file's URL is /GROUP/Mxx/HH/LL/NAME as its upload answered it";
-    Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail).into_response().map(Body::from)
+    refusal(Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail))
 }
 
 fn not_found_elsewhere(error: FindError) -> Response<Body> {
@@ -282,9 +275,9 @@ fn not_found_elsewhere(error: FindError) -> Response<Body> {
     }
 }
 
-fn refused(problem: Problem, page: Option<&settings::Page>) -> Response<Body> {
+fn refused(problem: Problem, page: Option<&Page>) -> Response<Body> {
     match page {
-        None => problem.into_response().map(Body::from),
+        None => refusal(problem),
         Some((kind, content)) => {
             let headers =
                 [(CONTENT_TYPE, kind.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
@@ -296,7 +289,7 @@ fn refused(problem: Problem, page: Option<&settings::Page>) -> Response<Body> {
 fn unreadable(id: &FileId, error: &io::Error) -> Response<Body> {
     tracing::error!(file_id = %id, %error, "a file cannot be read");
     let detail = "the file is here but cannot be read; the node's log says why";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail).into_response().map(Body::from)
+    refusal(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail))
 }
 
 fn unix_now() -> i64 {

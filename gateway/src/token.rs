@@ -9,9 +9,9 @@ use http::StatusCode;
 use md5::{Digest, Md5};
 use protocol::LogicName;
 
+use crate::error_pages::Page;
 use crate::problem::Problem;
 use crate::query::QueryString;
-use crate::settings::Page;
 
 /// How far a signer's clock may be ahead, seconds.
 const MAX_SKEW: i64 = 300;

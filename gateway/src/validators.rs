@@ -36,16 +36,8 @@ impl Validators {
         HeaderValue::from_str(&self.etag).ok()
     }
 
+    /// Never later than now: the member that gave the file its time may have had another clock (RFC 9110, 8.8.2.1).
     pub(crate) fn last_modified(&self) -> Option<HeaderValue> {
-        HeaderValue::try_from(httpdate::fmt_http_date(self.modified)).ok()
-    }
-
-    /// Files that never change may be kept for ever; of the others every use asks again.
-    pub(crate) fn cache_control(&self) -> HeaderValue {
-        HeaderValue::from_static(if self.mutable {
-            "no-cache"
-        } else {
-            "public, max-age=31536000, immutable"
-        })
+        HeaderValue::try_from(httpdate::fmt_http_date(self.modified.min(SystemTime::now()))).ok()
     }
 }

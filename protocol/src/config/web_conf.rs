@@ -1,11 +1,15 @@
 //! How file URLs are served: the keys of `http.conf`, which `storage.conf` may include or hold itself.
 
+mod file_urls;
 mod limits;
+mod pages;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use file_urls::FileUrlConf;
 pub use limits::LimitsConf;
+pub use pages::{ErrorPage, PagesConf};
 
 use super::reader::KeyReader;
 
@@ -27,8 +31,10 @@ pub struct WebConf {
     pub default_content_type: String,
     /// Table of types by extension. Relative ones are resolved against the directory of the configuration.
     pub mime_types_filename: Option<PathBuf>,
-    /// Whether a request may ask for several ranges.
-    pub multi_range: bool,
+    /// How files are answered.
+    pub file_urls: FileUrlConf,
+    /// Pages for errors.
+    pub pages: PagesConf,
     /// Tokens, if they are on.
     pub tokens: Option<TokenConf>,
     /// `http.allow_remote_writes`: whether uploads and deletions by HTTP are taken from other machines too. Anyone who
@@ -48,7 +54,8 @@ impl Default for WebConf {
         Self {
             default_content_type: "application/octet-stream".to_owned(),
             mime_types_filename: None,
-            multi_range: true,
+            file_urls: FileUrlConf::default(),
+            pages: PagesConf::default(),
             tokens: None,
             remote_writes: false,
             redirects: false,
@@ -72,7 +79,6 @@ pub fn is_base_url(text: &str) -> bool {
 impl WebConf {
     pub(super) fn read(keys: &mut KeyReader<'_>) -> Self {
         let disabled = keys.flag("http.disabled", false);
-        let multi_range = keys.flag("http.multi_range.enabled", true);
         let check_token = keys.flag("http.anti_steal.check_token", false);
         if disabled && check_token {
             keys.warn(
@@ -88,7 +94,8 @@ impl WebConf {
             mime_types_filename: keys
                 .text_or_none("http.mime_types_filename")
                 .map(|name| keys.ini.relative(name)),
-            multi_range: multi_range || disabled,
+            file_urls: FileUrlConf::read(keys),
+            pages: PagesConf::read(keys),
             remote_writes: keys.flag("http.allow_remote_writes", false),
             redirects: read_response_mode(keys),
             advertise_url: read_advertise_url(keys),

@@ -36,7 +36,7 @@ fn a_minimal_file_serves_one_group_on_the_port_of_storages() {
     assert_eq!(conf.http.server_port, Some(8888));
     assert_eq!(conf.own_dir, Path::new("/g/fdfs-gateway"), "base_path may be the storage's");
     assert_eq!((conf.max_delay, conf.id_source), (Duration::from_secs(86_400), IdSource::None));
-    assert!(!conf.web.redirects && conf.web.multi_range && conf.log_filename.is_none());
+    assert!(!conf.web.redirects && conf.web.file_urls.max_ranges == 64 && conf.log_filename.is_none());
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_minimal_file_has_the_defaults_of_the_code() {
     assert_eq!(conf.sync_end_time.to_string(), "23:59");
     assert_eq!(conf.disk_threads.sync_max_threads, 2);
     assert_eq!(conf.upload_priority, 10);
-    assert!(conf.client_bind && conf.check_store_path_mark && conf.web.multi_range);
+    assert!(conf.client_bind && conf.check_store_path_mark && conf.web.file_urls.max_ranges == 64);
     assert_eq!(conf.durability, Durability::Write);
     assert!(!conf.access_log.enabled && conf.web.tokens.is_none());
 }
@@ -96,7 +96,7 @@ fn store_paths() {
 fn keys_of_other_files_say_where_they_belong() {
     odd("use_storage_id = true", "belongs in tracker.conf, client.conf, mod_fastdfs.conf (storages learn it");
     odd("reserved_storage_space = 10%", "belongs in tracker.conf");
-    odd("flv_support = true", "belongs in mod_fastdfs.conf");
+    odd("url_have_group_name = true", "belongs in mod_fastdfs.conf");
     odd("stor_path0 = /a", "did you mean store_path#?");
 }
 
@@ -167,7 +167,8 @@ fn tokens() {
     assert_eq!((tokens.secret_key.as_str(), tokens.token_ttl), ("s", Duration::from_secs(9)));
     refused("http.anti_steal.check_token = true", "secret_key: missing");
     assert_eq!(odd(&format!("{token}\nhttp.disabled = true"), "turns the token check off").web.tokens, None);
-    assert!(!odd("http.multi_range.enabed = false", "is an old key").web.multi_range);
+    let old = odd("http.multi_range.enabed = false", "is an old key");
+    assert_eq!(old.web.file_urls.max_ranges, 1);
 }
 
 #[test]
