@@ -17,6 +17,7 @@ use crate::error_pages::Wants;
 use crate::files::Files;
 use crate::read;
 use crate::server::{App, ClientAddress, Connection};
+use crate::settings::Settings;
 use crate::site::Site;
 
 /// The gateway over a node's files, with all its routes.
@@ -45,13 +46,24 @@ impl<F: Files> App for Gateway<F> {
     async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
         let settings = self.site.now();
         request.extensions_mut().insert(ClientAddress(connection.peer));
+        let log = settings.access_log.as_ref().map(|log| log.begin(connection, connection.peer, &request));
+        let response = self.answer(&settings, request).await;
+        match log {
+            Some(log) => log.answered(response),
+            None => response,
+        }
+    }
+}
+
+impl<F: Files> Gateway<F> {
+    async fn answer(&self, settings: &Settings, request: Request) -> Response<Body> {
         if is_route(request.uri().path()) {
             let Ok(response) = self.routes.clone().oneshot(request).await;
             return response.map(Body::from);
         }
         let is_head = request.method() == Method::HEAD;
         let wants = settings.error_pages.as_ref().map(|_| Wants::of(request.headers()));
-        let mut response = read::serve(Arc::clone(&self.files), &settings, request).await;
+        let mut response = read::serve(Arc::clone(&self.files), settings, request).await;
         if let (Some(pages), Some(wants)) = (&settings.error_pages, wants) {
             response = pages.apply(wants, response);
         }

@@ -1,6 +1,7 @@
 //! Everything HTTP: file URLs, uploads, limits and drain. Sees files through [`files`], knows no disk layout and no
 //! replication.
 
+mod access_log;
 pub mod body;
 mod conditions;
 mod content_type;

@@ -16,6 +16,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use protocol::FileId;
 
+use crate::access_log::Upstream;
 use crate::body::Body;
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
@@ -91,8 +92,16 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     put(&mut headers, CONTENT_DISPOSITION, attachment);
     let wanted = wanted(&request, &validators, len, max_ranges);
+    let upstream = match &found {
+        Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
+        _ => None,
+    };
     let content = Content { files, id, found, len, cut };
-    content.answer(request.method(), headers, kind, wanted).await
+    let mut response = content.answer(request.method(), headers, kind, wanted).await;
+    if let Some(upstream) = upstream {
+        response.extensions_mut().insert(upstream);
+    }
+    response
 }
 
 /// OPTIONS, and what no file takes.

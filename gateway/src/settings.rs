@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::config::web_conf::{FileUrlConf, WebConf};
 use thiserror::Error;
 
+use crate::access_log::AccessLog;
 use crate::error_pages::{ErrorPages, read_page};
 use crate::file_urls::FileUrls;
 use crate::token::Tokens;
@@ -35,11 +36,12 @@ pub struct Settings {
     pub(crate) urls: FileUrls,
     pub(crate) error_pages: Option<ErrorPages>,
     pub(crate) tokens: Option<Tokens>,
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 /// Settings that cannot be used.
 #[derive(Debug, Error)]
-#[error("{key}: cannot read {path}")]
+#[error("{key}: cannot open {path}")]
 pub struct BadSettings {
     key: &'static str,
     path: String,
@@ -57,6 +59,7 @@ impl Settings {
             urls: FileUrls::of(&FileUrlConf::default()),
             error_pages: None,
             tokens: None,
+            access_log: None,
         }
     }
 
@@ -94,6 +97,10 @@ impl Settings {
         let error_pages = ErrorPages::load(pages, &mime)
             .map_err(|(index, source)| bad("http.error_page", &pages[index].file)(source))?;
         let urls = FileUrls::of(&conf.file_urls);
-        Ok(Self { mime, urls, error_pages, writers, body_timeout, response_mode, tokens })
+        let access_log = match &conf.logs {
+            None => None,
+            Some(log) => Some(AccessLog::open(log).map_err(bad("http.access_log", &log.path))?),
+        };
+        Ok(Self { mime, urls, error_pages, writers, body_timeout, response_mode, tokens, access_log })
     }
 }

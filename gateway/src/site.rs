@@ -25,4 +25,18 @@ impl Site {
     pub fn set(&self, settings: Settings) {
         self.0.store(Arc::new(settings));
     }
+
+    /// Opens the access log anew, since somebody has moved it away.
+    pub fn reopen_logs(&self) {
+        if let Some(log) = &self.now().access_log {
+            log.reopen();
+        }
+    }
+
+    /// Waits until all lines of the access log are in its file. Blocking.
+    pub fn flush_logs(&self) {
+        if let Some(log) = &self.now().access_log {
+            log.flush();
+        }
+    }
 }

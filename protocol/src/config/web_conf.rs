@@ -1,12 +1,15 @@
 //! How file URLs are served: the keys of `http.conf`, which `storage.conf` may include or hold itself.
 
+pub mod access_log;
 mod file_urls;
 mod limits;
+pub mod log_format;
 mod pages;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access_log::HttpLogConf;
 pub use file_urls::FileUrlConf;
 pub use limits::LimitsConf;
 pub use pages::{ErrorPage, PagesConf};
@@ -47,6 +50,8 @@ pub struct WebConf {
     pub advertise_url: Option<String>,
     /// What connections may take.
     pub limits: LimitsConf,
+    /// The access log, if it is on.
+    pub logs: Option<HttpLogConf>,
 }
 
 impl Default for WebConf {
@@ -61,6 +66,7 @@ impl Default for WebConf {
             redirects: false,
             advertise_url: None,
             limits: LimitsConf::default(),
+            logs: None,
         }
     }
 }
@@ -100,6 +106,7 @@ impl WebConf {
             redirects: read_response_mode(keys),
             advertise_url: read_advertise_url(keys),
             limits: LimitsConf::read(keys),
+            logs: HttpLogConf::read(keys),
             tokens: if check_token && !disabled { read_tokens(keys) } else { None },
         }
     }

@@ -214,6 +214,11 @@ pub(super) static KEYS: &[Key] = &[
     key("http.error_page", Text, S.or(M).or(H)),
     ignored("http.need_find_content_type", Bool, S.or(H), OBSOLETE),
     key("http.disabled", Bool, S.or(H)),
+    // Access log.
+    key("http.access_log", Text, S.or(M).or(H)),
+    key("http.log_format", Text, S.or(M).or(H)),
+    key("http.access_log_flush", Seconds, S.or(M).or(H)),
+    // What others do not read.
     ignored("http.anti_steal.check_token", Bool, T, SERVED_BY_STORAGES),
     ignored("http.multi_range.enabled", Bool, T, SERVED_BY_STORAGES),
     ignored("http.need_find_content_type", Bool, T, SERVED_BY_STORAGES),
