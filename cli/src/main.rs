@@ -1,6 +1,7 @@
 //! The `fdfs` binary: daemons, client tools and the load generator.
 
 mod bench;
+mod check_config;
 mod client;
 mod clock;
 mod daemon;
@@ -39,6 +40,7 @@ enum Command {
     Node(DaemonArgs),
     #[command(flatten)]
     Client(client::ClientCommand),
+    CheckConfig(check_config::CheckArgs),
     Bench(bench::BenchArgs),
     InstallLinks(links::LinksArgs),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Node(args) => daemon::run(Kind::Node, &args),
         Command::Dev(args) => told(dev::run(&args)),
         Command::Client(command) => told(client::run(&command).map(|()| ExitCode::SUCCESS)),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::InstallLinks(args) => told(links::run(&args).map(|()| ExitCode::SUCCESS)),
         Command::Bench(args) => told(bench::run(&args)),
     }

@@ -36,15 +36,12 @@ impl MimeTable {
 
     /// Adds the entries of a `mime.types` file, in Apache's form (`type ext ext`) or nginx's (`types { type ext ext; }`).
     pub fn add(&mut self, text: &str) {
-        for line in text.lines() {
-            let line = line.split('#').next().unwrap_or_default();
-            for entry in line.split([';', '{', '}']) {
-                let mut words = entry.split_ascii_whitespace();
-                let Some(kind) = words.next().filter(|kind| kind.contains('/')) else { continue };
-                let Ok(kind) = HeaderValue::from_str(kind) else { continue };
-                for ext in words {
-                    self.own.insert(ext.trim_start_matches('.').to_ascii_lowercase(), kind.clone());
-                }
+        for (_, entry) in entries(text) {
+            let mut words = entry.split_ascii_whitespace();
+            let Some(kind) = words.next().filter(|kind| kind.contains('/')) else { continue };
+            let Ok(kind) = HeaderValue::from_str(kind) else { continue };
+            for ext in words {
+                self.own.insert(ext.trim_start_matches('.').to_ascii_lowercase(), kind.clone());
             }
         }
     }
@@ -63,6 +60,19 @@ impl MimeTable {
             }
         }
         self.charset = Some(charset);
+    }
+
+    /// What [`Self::add`] passes over, by line.
+    pub fn doubts(text: &str) -> Vec<(u32, String)> {
+        let doubt = |(line, entry): (u32, &str)| {
+            let kind = entry.split_ascii_whitespace().next().filter(|kind| *kind != "types")?;
+            if !kind.contains('/') {
+                return Some((line, format!("{kind} is no type such as text/html; ignored")));
+            }
+            let unsent = HeaderValue::from_str(kind).is_err();
+            unsent.then(|| (line, format!("{kind} cannot be sent as a type; ignored")))
+        };
+        entries(text).filter_map(doubt).collect()
     }
 
     /// The type of files with this extension.
@@ -96,6 +106,14 @@ impl Charset {
         }
         HeaderValue::try_from(format!("{kind}; charset={}", self.name)).ok()
     }
+}
+
+/// Entries of a table, with their lines.
+fn entries(text: &str) -> impl Iterator<Item = (u32, &str)> {
+    (1..).zip(text.lines()).flat_map(|(number, line)| {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split([';', '{', '}']).map(move |entry| (number, entry))
+    })
 }
 
 /// An extension for content of this type, where there is a usual one of at most six characters.
@@ -173,6 +191,13 @@ mod tests {
             (table.of("css"), table.of("png")),
             ("text/css; charset=gbk".parse().unwrap(), "image/png; charset=gbk".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn what_is_passed_over_is_told() {
+        let text = "# types\ntypes { text/html html;\n image png\n}\ntext/x\u{7f} x\n";
+        let lines: Vec<u32> = MimeTable::doubts(text).iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [3, 5]);
     }
 
     #[test]

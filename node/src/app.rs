@@ -13,7 +13,7 @@ use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::http::{self, NodeFiles};
 use crate::link::{self, Link, NoGroup};
@@ -88,11 +88,6 @@ impl App {
             http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
         }
         let settings = Settings::load(&conf.web, conf.daemon.network_timeout)?;
-        if conf.access_log.enabled {
-            warn!(
-                "[access-log] enabled is on, but this version writes no access log of the native service yet"
-            );
-        }
         let bind = conf.daemon.listen.inner_bind_addr.first().copied().filter(|_| conf.client_bind);
         let limits = ClientLimits {
             connect_timeout: conf.daemon.connect_timeout,

@@ -140,7 +140,11 @@ impl AccessLogConf {
                     TimePrecision::Milliseconds
                 }
             };
-            (own.flag("enabled", false), precision)
+            let enabled = own.flag("enabled", false);
+            if enabled {
+                own.warn("enabled", "this version writes no access log of the native service yet");
+            }
+            (enabled, precision)
         });
         Self { enabled, time_precision, file: LogConf::read(&mut section) }
     }

@@ -3,7 +3,10 @@
 //! The table drives all findings about keys as such: unknown ones, near misses, keys in the wrong file or section, and keys
 //! that have no effect here. In debug builds it also checks the readers: a key that is read must stand here with that type.
 
+use std::collections::BTreeSet;
+
 use super::diagnostic::{Diagnostics, Place};
+use super::file_kind::FileKind;
 use super::ini::{Entry, Ini};
 use super::value::{parse_bool, parse_bytes, parse_int, parse_seconds};
 
@@ -39,6 +42,11 @@ impl Files {
     /// What a file's keys may be keys of: the module does not start without including `http.conf`.
     fn read_as(self) -> Self {
         if self == Self::MODULE { self.or(Self::HTTP) } else { self }
+    }
+
+    /// Whether a key of this name stands in this file itself, not in one that it includes.
+    fn holds(self, name: &str) -> bool {
+        KEYS.iter().any(|key| key.files.0 & self.0 != 0 && key.matches(name))
     }
 
     fn names(self) -> String {
@@ -92,7 +100,7 @@ pub(super) struct Key {
     pub(super) class: Class,
     pub(super) scope: Scope,
     pub(super) files: Files,
-    /// For keys without effect: why. For others: what to know when it stands in the wrong file.
+    /// For keys without effect, never empty: what they do in FastDFS, and why not here. For others: what to know when it stands in the wrong file.
     pub(super) note: &'static str,
 }
 
@@ -126,6 +134,37 @@ fn is_group_section(name: &str) -> bool {
 /// The row of a key that `file` reads.
 pub(super) fn find(file: Files, name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.files.has(file) && key.matches(name))
+}
+
+/// The file to which most keys of `ini` belong; a key counts the less the more files have it. Of those that come out equal,
+/// it is the one that needs least else.
+pub(super) fn most_like(ini: &Ini) -> Option<FileKind> {
+    const ONE: u32 = 60;
+    let names: BTreeSet<&str> =
+        ini.sections().iter().flat_map(|section| &section.entries).map(|entry| entry.name.as_str()).collect();
+    let weight = |file: Files| -> u32 {
+        let of_key = |name: &&str| {
+            let all = Files::NAMES.iter().filter(|(other, _)| other.holds(name)).count();
+            let all = u32::try_from(all).unwrap_or(u32::MAX);
+            if file.holds(name) { ONE / all.max(1) } else { 0 }
+        };
+        names.iter().map(of_key).sum()
+    };
+    let kinds = [
+        (FileKind::Http, Files::HTTP),
+        (FileKind::Client, Files::CLIENT),
+        (FileKind::Tracker, Files::TRACKER),
+        (FileKind::Module, Files::MODULE),
+        (FileKind::Storage, Files::STORAGE),
+    ];
+    let mut best = (0, None);
+    for (kind, file) in kinds {
+        let weight = weight(file);
+        if weight > best.0 {
+            best = (weight, Some(kind));
+        }
+    }
+    best.1
 }
 
 /// Reports what is wrong with the keys of `ini` as keys, and doubts about values that nobody reads.
@@ -175,12 +214,9 @@ fn check_use(key: &Key, entry: &Entry, found: &mut Diagnostics) {
     let name = &entry.name;
     match key.class {
         Class::Used => {}
-        Class::Tuning => {
-            let note =
-                if key.note.is_empty() { "it tunes the inside of FastDFS's own processes" } else { key.note };
-            found.info(&entry.place, format!("{name} has no effect: {note}"));
+        Class::Tuning | Class::Ignored => {
+            found.info(&entry.place, format!("{name} has no effect: {}", key.note))
         }
-        Class::Ignored => found.info(&entry.place, format!("{name} has no effect: {}", key.note)),
     }
     if key.class == Class::Ignored {
         let text = entry.value.as_str();
@@ -300,6 +336,13 @@ mod tests {
             ("a", "wxyz", usize::MAX),
         ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_effect_says_why() {
+        for key in KEYS.iter().filter(|key| key.class != Class::Used) {
+            assert!(key.note.len() > 20, "{}", key.name);
         }
     }
 

@@ -74,7 +74,7 @@ fn every_key_of_the_module_is_read_or_explained() {
     clean("[error-log]\nlog_file_keep_days = 3");
     assert_eq!(clean("log_filename = m.log").log_filename.unwrap(), Path::new("/etc/fdfs/m.log"));
     odd("if_alias_prefix = eth", "if_alias_prefix has no effect");
-    odd("http.need_find_content_type = true", "nothing reads it");
+    odd("http.need_find_content_type = true", "here there always is one");
     odd("http.advertise_url = http://a", "http.advertise_url has no effect");
     odd("response_mode = Proxy", "neither proxy nor redirect");
     odd("store_path1 = /x", "store_path1 is not used");

@@ -12,9 +12,12 @@ const M: Files = Files::MODULE;
 const H: Files = Files::HTTP;
 
 const FROM_TRACKER: &str = "storages learn it from the tracker";
-const FASTDHT: &str = "it is for FastDHT, which is not supported";
-const OBSOLETE: &str = "nothing reads it any more";
-const SERVED_BY_STORAGES: &str = "file URLs are served by storages; the key counts in storage.conf";
+const FASTDHT: &str =
+    "FastDFS keeps one copy of equal files with FastDHT's help then, which is not supported";
+const OBSOLETE: &str = "nginx's module sends no content type if this is false; here there always is one";
+const SERVED_BY_STORAGES: &str =
+    "file URLs are served by storages and gateways; the key counts in storage.conf and http.conf";
+const SAMPLE_URLS: &str = "FastDFS's test tools print URLs with tokens then; these print them without";
 
 const fn key(name: &'static str, kind: Kind, files: Files) -> Key {
     row(name, kind, files, Used, Global, "")
@@ -24,8 +27,8 @@ const fn noted(name: &'static str, kind: Kind, files: Files, note: &'static str)
     row(name, kind, files, Used, Global, note)
 }
 
-const fn tuning(name: &'static str, kind: Kind, files: Files) -> Key {
-    row(name, kind, files, Tuning, Global, "")
+const fn tuning(name: &'static str, kind: Kind, files: Files, note: &'static str) -> Key {
+    row(name, kind, files, Tuning, Global, note)
 }
 
 const fn ignored(name: &'static str, kind: Kind, files: Files, note: &'static str) -> Key {
@@ -34,6 +37,11 @@ const fn ignored(name: &'static str, kind: Kind, files: Files, note: &'static st
 
 const fn log(name: &'static str, kind: Kind, files: Files) -> Key {
     row(name, kind, files, Used, Logs, "")
+}
+
+/// A key of log sections that is read and has no effect.
+const fn log_tuning(name: &'static str, kind: Kind, files: Files, note: &'static str) -> Key {
+    row(name, kind, files, Tuning, Logs, note)
 }
 
 const fn access_log(name: &'static str, kind: Kind, files: Files) -> Key {
@@ -72,30 +80,95 @@ pub(super) static KEYS: &[Key] = &[
     key("connect_timeout", Seconds, T.or(S).or(C).or(M)),
     key("network_timeout", Seconds, T.or(S).or(C).or(M)),
     key("max_connections", Int, T.or(S)),
-    tuning("accept_threads", Int, T.or(S)),
-    tuning("work_threads", Int, T.or(S)),
-    tuning("buff_size", Bytes, T.or(S)),
-    tuning("min_buff_size", Bytes, T.or(S)),
-    tuning("max_buff_size", Bytes, T.or(S)),
-    tuning("thread_stack_size", Bytes, T.or(S)),
-    tuning("tcp_quick_ack", Bool, T.or(S)),
-    tuning("use_io_uring", Bool, T.or(S)),
-    tuning("use_send_zc", Bool, T.or(S)),
+    tuning(
+        "accept_threads",
+        Int,
+        T.or(S),
+        "FastDFS accepts connections with that many threads; here each listener has a task, and tasks need no threads",
+    ),
+    tuning(
+        "work_threads",
+        Int,
+        T.or(S),
+        "FastDFS serves connections with that many threads; here there is one for each processor",
+    ),
+    tuning(
+        "buff_size",
+        Bytes,
+        T.or(S),
+        "FastDFS reserves that much for each connection; here a connection holds memory only while bytes are under way",
+    ),
+    tuning(
+        "min_buff_size",
+        Bytes,
+        T.or(S),
+        "FastDFS's buffer of a connection begins with that size; here it has the size that is needed",
+    ),
+    tuning(
+        "max_buff_size",
+        Bytes,
+        T.or(S),
+        "FastDFS's buffer of a connection grows up to that size; here it has the size that is needed",
+    ),
+    tuning(
+        "thread_stack_size",
+        Bytes,
+        T.or(S),
+        "FastDFS gives each thread such a stack, and does not start with a small one; here connections have no threads",
+    ),
+    tuning(
+        "tcp_quick_ack",
+        Bool,
+        T.or(S),
+        "FastDFS acknowledges each packet at once; here the system decides",
+    ),
+    tuning(
+        "use_io_uring",
+        Bool,
+        T.or(S),
+        "FastDFS waits for sockets by io_uring if it was built so; here it is epoll",
+    ),
+    tuning(
+        "use_send_zc",
+        Bool,
+        T.or(S),
+        "FastDFS sends by io_uring without copying if it was built so; here it is sendfile for large files",
+    ),
     key("log_level", Text, T.or(S).or(C).or(M)),
     key("run_by_group", Text, T.or(S).or(M)),
     key("run_by_user", Text, T.or(S).or(M)),
     key("allow_hosts", Text, T.or(S)),
-    key("use_connection_pool", Bool, T.or(S).or(C)),
-    key("connection_pool_max_idle_time", Seconds, T.or(S).or(C)),
+    tuning(
+        "use_connection_pool",
+        Bool,
+        T.or(S).or(C),
+        "FastDFS closes connections after use unless this is true; here they are kept for the next request",
+    ),
+    tuning(
+        "connection_pool_max_idle_time",
+        Seconds,
+        T.or(S).or(C),
+        "FastDFS's pool keeps unused connections for so long; here it is a minute",
+    ),
     // Logs.
-    log("sync_log_buff_interval", Seconds, T.or(S).or(M)),
+    log_tuning(
+        "sync_log_buff_interval",
+        Seconds,
+        T.or(S).or(M),
+        "FastDFS writes its log that often; here each line is written at once",
+    ),
     log("log_file_rotate_everyday", Bool, T.or(S).or(M)),
     log("log_file_rotate_time", Time, T.or(S).or(M)),
     log("log_file_rotate_on_size", Bytes, T.or(S).or(M)),
     log("log_file_compress_old", Bool, T.or(S).or(M)),
     log("log_file_compress_days_before", Int, T.or(S).or(M)),
     log("log_file_keep_days", Int, T.or(S).or(M)),
-    log("log_file_delete_old_time", Time, T.or(S).or(M)),
+    log_tuning(
+        "log_file_delete_old_time",
+        Time,
+        T.or(S).or(M),
+        "FastDFS removes old logs then; here they are removed when a new file begins",
+    ),
     access_log("enabled", Bool, S),
     access_log("time_precision", Text, S),
     // Trackers.
@@ -143,40 +216,100 @@ pub(super) static KEYS: &[Key] = &[
     of_group("store_path#", Text, S.or(M)),
     key("store_path#_readonly", Bool, S),
     key("subdir_count_per_path", Int, S),
-    tuning("disk_rw_separated", Bool, S),
-    tuning("disk_reader_threads", Int, S),
-    tuning("disk_writer_threads", Int, S),
+    tuning(
+        "disk_rw_separated",
+        Bool,
+        S,
+        "FastDFS gives readers and writers of a store path threads of their own; here they share as many as the larger of disk_reader_threads and disk_writer_threads",
+    ),
+    key("disk_reader_threads", Int, S),
+    key("disk_writer_threads", Int, S),
     key("disk_recovery_threads", Int, S),
-    tuning("sync_min_threads", Int, S),
-    tuning("sync_max_threads", Text, S),
-    key("sync_wait_msec", Int, S),
-    key("sync_interval", Int, S),
+    tuning(
+        "sync_min_threads",
+        Int,
+        S,
+        "FastDFS keeps at least so many threads that send to a member; here connections to it are opened and closed with the work, up to sync_max_threads",
+    ),
+    key("sync_max_threads", Text, S),
+    tuning(
+        "sync_wait_msec",
+        Int,
+        S,
+        "FastDFS looks for new records that often; here each record wakes those who send it",
+    ),
+    tuning(
+        "sync_interval",
+        Int,
+        S,
+        "FastDFS pauses after each file that it sends to a member; here there is no such pause",
+    ),
     key("sync_start_time", Time, S),
     key("sync_end_time", Time, S),
-    key("write_mark_file_freq", Int, S),
+    tuning(
+        "write_mark_file_freq",
+        Int,
+        S,
+        "FastDFS saves how far a member has got after so many files; here it is saved as time passes",
+    ),
     key("file_distribute_path_mode", Int, S),
     key("file_distribute_rotate_count", Int, S),
-    key("fsync_after_written_bytes", Bytes, S),
-    key("sync_binlog_buff_interval", Seconds, S),
+    tuning(
+        "fsync_after_written_bytes",
+        Bytes,
+        S,
+        "FastDFS has a file put on the disk after each so many bytes; here durability = fsync has each file there before it is confirmed",
+    ),
+    tuning(
+        "sync_binlog_buff_interval",
+        Seconds,
+        S,
+        "FastDFS keeps records in memory for so long, and a crash loses them; here each is written before its file is confirmed",
+    ),
     key("sync_stat_file_interval", Seconds, S),
     key("upload_priority", Int, S),
-    key("if_alias_prefix", Text, S),
+    tuning(
+        "if_alias_prefix",
+        Text,
+        S,
+        "FastDFS looks for its own addresses on interfaces with that prefix; here on all",
+    ),
     key("check_file_duplicate", Bool, S),
-    key("file_signature_method", Text, S),
-    key("key_namespace", Text, S),
+    ignored("file_signature_method", Text, S, FASTDHT),
+    ignored("key_namespace", Text, S, FASTDHT),
     ignored("keep_alive", Bool, S, FASTDHT),
     ignored("group_count", Int, S, FASTDHT),
     ignored("group#", Text, S, FASTDHT),
     ignored("use_proxy", Bool, S, FASTDHT),
     ignored("proxy_addr", Text, S, FASTDHT),
     ignored("proxy_port", Int, S, FASTDHT),
-    key("file_sync_skip_invalid_record", Bool, S),
-    key("compress_binlog", Bool, S),
-    key("compress_binlog_time", Time, S),
+    tuning(
+        "file_sync_skip_invalid_record",
+        Bool,
+        S,
+        "FastDFS's replication stops at a damaged line of the binlog unless this is true; here such lines are passed over with a warning",
+    ),
+    tuning(
+        "compress_binlog",
+        Bool,
+        S,
+        "FastDFS compresses old files of its binlog; here they stay as they are, and compressed ones are read",
+    ),
+    tuning(
+        "compress_binlog_time",
+        Time,
+        S,
+        "FastDFS compresses old files of its binlog then; here they stay as they are",
+    ),
     key("check_store_path_mark", Bool, S),
     key("durability", Text, S),
     // Clients.
-    key("connect_first_by", Text, C),
+    tuning(
+        "connect_first_by",
+        Text,
+        C,
+        "FastDFS's clients try that one of a storage's two addresses first; here it is the one that the tracker names",
+    ),
     key("load_fdfs_parameters_from_tracker", Bool, C.or(M)),
     // HTTP.
     key("http.server_port", Int, T.or(S).or(M)),
@@ -198,8 +331,10 @@ pub(super) static KEYS: &[Key] = &[
     key("http.limit_conn", Int, T.or(S).or(M).or(H)),
     key("http.backlog", Int, T.or(S).or(M).or(H)),
     // HTTP: tokens and types.
-    key("http.anti_steal.check_token", Bool, S.or(C).or(H)),
-    key("http.anti_steal.secret_key", Text, S.or(C).or(H)),
+    key("http.anti_steal.check_token", Bool, S.or(H)),
+    tuning("http.anti_steal.check_token", Bool, C, SAMPLE_URLS),
+    key("http.anti_steal.secret_key", Text, S.or(H)),
+    tuning("http.anti_steal.secret_key", Text, C, SAMPLE_URLS),
     key("http.anti_steal.token_ttl", Seconds, S.or(H)),
     key("http.anti_steal.token_check_fail", Text, S.or(H)),
     key("http.default_content_type", Text, S.or(H)),

@@ -127,11 +127,11 @@ fn values() {
     refused("fsync_after_written_bytes = 1.5M", "not a size");
     refused("sync_start_time =", "not a time of day");
     assert_eq!(clean("upload_priority = -5").upload_priority, -5);
-    assert_eq!(clean("if_alias_prefix = eth, bond").if_alias_prefix, ["eth", "bond"]);
+    assert_eq!(odd("if_alias_prefix = eth, bond", "on all").if_alias_prefix, ["eth", "bond"]);
     refused("if_alias_prefix = a,b,c,d,e", "at most 4");
     assert_eq!(clean("server_id = 100001").server_id, StorageId::parse("100001").ok());
     assert_eq!(odd("sync_wait_msec = 10ms", "write 10").sync_wait, Duration::from_millis(10));
-    odd("group_count = 1", "FastDHT, which is not supported");
+    odd("group_count = 1", "FastDHT's help then, which is not supported");
     assert_eq!(clean("http.server_port = 0").http.sockets(&LocalFacts::none()), []);
     let http = clean("bind_addr = 127.0.1.1").http.sockets(&LocalFacts::none());
     assert_eq!(http, ["127.0.1.1:8888".parse().unwrap()]);
@@ -141,8 +141,10 @@ fn values() {
 
 #[test]
 fn log_sections_fall_back_to_the_global_section() {
-    let conf =
-        clean("log_file_keep_days = 3\n[error-log]\nlog_file_keep_days = 4\n[access-log]\nenabled = true");
+    let conf = odd(
+        "log_file_keep_days = 3\n[error-log]\nlog_file_keep_days = 4\n[access-log]\nenabled = true",
+        "no access log of the native service",
+    );
     assert_eq!(conf.daemon.error_log.log_file_keep_days, 4);
     assert_eq!((conf.access_log.enabled, conf.access_log.file.log_file_keep_days), (true, 3));
     let conf = odd("enabled = true", "only in [access-log]");
@@ -156,7 +158,7 @@ fn old_access_log_keys_are_mapped() {
         read("use_access_log = true\nrotate_access_log = false\naccess_log_rotate_time = 03:00").unwrap();
     assert!(conf.access_log.enabled && !conf.access_log.file.log_file_rotate_everyday);
     assert_eq!(conf.access_log.file.log_file_rotate_time.to_string(), "03:00");
-    assert_eq!((conf.access_log.file.log_file_keep_days, found.len()), (0, 4), "{found:?}");
+    assert_eq!((conf.access_log.file.log_file_keep_days, found.len()), (0, 5), "{found:?}");
 }
 
 #[test]
