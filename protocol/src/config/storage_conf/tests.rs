@@ -130,7 +130,7 @@ fn values() {
     assert_eq!(odd("if_alias_prefix = eth, bond", "on all").if_alias_prefix, ["eth", "bond"]);
     refused("if_alias_prefix = a,b,c,d,e", "at most 4");
     assert_eq!(clean("server_id = 100001").server_id, StorageId::parse("100001").ok());
-    assert_eq!(odd("sync_wait_msec = 10ms", "write 10").sync_wait, Duration::from_millis(10));
+    assert_eq!(odd("upload_priority = 10ms", "write 10").upload_priority, 10);
     odd("group_count = 1", "FastDHT's help then, which is not supported");
     assert_eq!(clean("http.server_port = 0").http.sockets(&LocalFacts::none()), []);
     let http = clean("bind_addr = 127.0.1.1").http.sockets(&LocalFacts::none());
