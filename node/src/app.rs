@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gateway::server::{HttpLimits, HttpServer};
+use gateway::server::tls::BadCertificate;
+use gateway::server::{Edge, HttpServer};
 use gateway::{BadSettings, Gateway, Settings, Site};
 use protocol::client::ClientLimits;
 use protocol::config::{AllowHosts, LocalFacts, StorageConf};
@@ -42,6 +43,9 @@ pub enum StartError {
     /// Files that the settings of file URLs name.
     #[error(transparent)]
     Web(#[from] BadSettings),
+    /// Certificates of HTTP.
+    #[error(transparent)]
+    Certificate(#[from] BadCertificate),
     /// A listener.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -81,11 +85,11 @@ impl App {
             let bound = NativeService::bind(address, limits).await;
             services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
-        let http_limits = HttpLimits::of(&conf.web.limits, DRAIN);
+        let edge = Edge::load(&conf.web.limits, &conf.web.tls, DRAIN)?;
         let mut http = Vec::new();
-        for address in conf.http.sockets(facts) {
-            let bound = HttpServer::bind(address, http_limits).await;
-            http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
+        for on in conf.http.listeners(facts) {
+            let key = if conf.http.listen.is_empty() { "http.server_port" } else { "http.listen" };
+            http.push(edge.bind(on).map_err(|error| ListenError::new(on.address, key, &error))?);
         }
         let settings = Settings::load(&conf.web, conf.daemon.network_timeout)?;
         let bind = conf.daemon.listen.inner_bind_addr.first().copied().filter(|_| conf.client_bind);

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use gateway::server::{HttpLimits, HttpServer};
+use gateway::server::tls::BadCertificate;
+use gateway::server::{Edge, HttpServer};
 use protocol::AddressWidth;
 use protocol::config::params::IdType;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
@@ -40,6 +41,9 @@ pub enum StartError {
     /// A file of the last run.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Certificates of HTTP.
+    #[error(transparent)]
+    Certificate(#[from] BadCertificate),
     /// A listener.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -171,11 +175,11 @@ impl App {
             let bound = NativeService::bind(address, limits).await;
             services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
-        let http_limits = HttpLimits::of(&conf.http_limits, DRAIN);
+        let edge = Edge::load(&conf.http_limits, &conf.http_tls, DRAIN)?;
         let mut http = Vec::new();
-        for address in conf.http.sockets(facts) {
-            let bound = HttpServer::bind(address, http_limits).await;
-            http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
+        for on in conf.http.listeners(facts) {
+            let key = if conf.http.listen.is_empty() { "http.server_port" } else { "http.listen" };
+            http.push(edge.bind(on).map_err(|error| ListenError::new(on.address, key, &error))?);
         }
         let last_run = LastRun::load(&data);
         let (parameters, saver) = (params.serialize(), Saver::new(data));

@@ -27,6 +27,8 @@ pub(super) enum Wait {
     Idle(Instant),
     /// For the rest of a head, since then.
     Head(Instant),
+    /// For taking something of the answers of HTTP/2, since then. It is the count of progress that it had by then.
+    Reader(Instant, usize),
 }
 
 /// Patience with a client.
@@ -36,6 +38,8 @@ pub(super) struct Patience {
     pub(super) header: Duration,
     /// Between requests.
     pub(super) keepalive: Duration,
+    /// For a reader that takes nothing of its streams; the kernel only sees that the socket is not full.
+    pub(super) send: Duration,
 }
 
 /// The stream with its clock.
@@ -46,6 +50,8 @@ pub(super) struct Clocked<S> {
     patience: Patience,
     timer: Option<Pin<Box<Sleep>>>,
     wait: Wait,
+    /// Whether it is HTTP/2: bytes say nothing about requests then.
+    multiplexed: bool,
     /// Whether bytes came that no request has taken yet.
     begun: bool,
     /// Requests that `begun` and `wait` know of.
@@ -63,11 +69,17 @@ impl<S> Clocked<S> {
             patience,
             timer: None,
             wait: Wait::No,
+            multiplexed: false,
             begun: false,
             seen: 0,
             blocked: false,
             expired: None,
         }
+    }
+
+    /// The same for a connection by HTTP/2.
+    pub(super) fn multiplexed(stream: S, phase: Arc<Phase>, patience: Patience) -> Self {
+        Self { multiplexed: true, ..Self::new(stream, phase, patience) }
     }
 
     /// The stream itself.
@@ -95,6 +107,7 @@ impl<S> Clocked<S> {
         match self.wait {
             Wait::No => None,
             Wait::Head(since) => Some(since + self.patience.header),
+            Wait::Reader(since, _) => Some(since + self.patience.send),
             Wait::Idle(since) if self.seen == 0 => Some(since + self.patience.header),
             Wait::Idle(since) => Some(since + self.patience.keepalive),
         }
@@ -123,10 +136,19 @@ impl<S> Clocked<S> {
         if self.phase.is_busy() {
             return Poll::Pending;
         }
+        match (self.phase.progress(), self.wait) {
+            (Some(now), Wait::Reader(_, before)) if now == before => return self.poll_deadline(context),
+            (Some(now), _) => {
+                self.wait = Wait::Reader(Instant::now(), now);
+                return self.poll_deadline(context);
+            }
+            (None, Wait::Reader(..)) => self.wait = Wait::No,
+            (None, _) => {}
+        }
         match self.wait {
             Wait::No | Wait::Idle(_) if self.begun => self.wait = Wait::Head(Instant::now()),
             Wait::No => self.wait = Wait::Idle(Instant::now()),
-            Wait::Idle(_) | Wait::Head(_) => {}
+            Wait::Idle(_) | Wait::Head(_) | Wait::Reader(..) => {}
         }
         self.poll_deadline(context)
     }
@@ -134,11 +156,12 @@ impl<S> Clocked<S> {
     /// The client takes, or has to. Its silence counts from the last byte that it was sent.
     fn wrote(&mut self, pending: bool, context: &mut Context<'_>) {
         let was_blocked = std::mem::replace(&mut self.blocked, pending);
-        if pending || self.phase.is_busy() {
+        // Answers to the pings of an idle peer do not keep it.
+        if pending || self.phase.is_busy() || self.multiplexed && !was_blocked {
             return;
         }
         self.wait = match self.wait {
-            Wait::No => return,
+            Wait::No | Wait::Reader(..) => return,
             Wait::Idle(_) => Wait::Idle(Instant::now()),
             Wait::Head(_) => Wait::Head(Instant::now()),
         };
@@ -159,7 +182,7 @@ impl<S: Read + Unpin> Read for Clocked<S> {
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(outcome) => {
                 this.look_at_phase();
-                this.begun = !this.phase.is_busy();
+                this.begun = !this.multiplexed && !this.phase.is_busy();
                 Poll::Ready(outcome)
             }
             Poll::Pending => this.read_pending(context).map(Err),

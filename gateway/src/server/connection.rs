@@ -1,30 +1,37 @@
-//! One connection: hyper with its timeouts, and the end by a drain.
+//! One connection: which HTTP it speaks, hyper with its timeouts, and the end by a drain.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::clocked::{Clocked, Patience};
-use super::phase::Phase;
 use super::refusal::{SLOW_HEAD, linger, send};
 use super::requests::Requests;
-use super::{App, Connection, HttpLimits};
-use crate::sendfile::FileIo;
+use super::rewind::Rewind;
+use super::{App, HttpLimits, http2};
+use crate::sendfile::{FileIo, FileQueue};
 
 /// Most bytes of a body that one read takes in. Heads have a limit of their own.
 const READ_BUFFER: usize = 256 * 1024;
 
 impl HttpLimits {
-    fn patience(&self) -> Patience {
-        // Without keep-alive the answer ends the connection, and nothing is waited for.
+    pub(super) fn patience(&self) -> Patience {
         Patience {
             header: self.header_timeout,
+            // Without keep-alive the answer ends the connection, and nothing is waited for.
             keepalive: self.keepalive_timeout.unwrap_or(self.header_timeout),
+            send: self.send_timeout,
         }
     }
 
@@ -43,43 +50,125 @@ impl HttpLimits {
     }
 }
 
-/// Serves a clear-text connection until its end, or until the drain has ended it.
-pub(super) async fn serve(
-    stream: TcpStream,
-    from: Connection,
-    app: impl App,
-    limits: HttpLimits,
-    stop: CancellationToken,
-) {
-    let requests = Requests { app, from, limits, phase: Arc::new(Phase::default()) };
-    let io = FileIo::new(stream);
-    let queue = io.queue();
-    let io = Clocked::new(io, Arc::clone(&requests.phase), limits.patience());
-    let service = service_fn(|request| async {
-        let mut response = requests.answer(request).await;
-        response.body_mut().set_queue(Some(&queue));
-        Ok::<_, Infallible>(response)
-    });
-    // Pieces of files are told by their addresses: nothing may be copied together.
-    let mut connection = limits.http1().writev(true).serve_connection(io, service);
-    let outcome = tokio::select! {
-        biased;
-        outcome = &mut connection => outcome,
-        () = stop.cancelled() => {
-            std::pin::Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+/// A connection and all that it needs.
+pub(super) struct Serving<A> {
+    pub(super) requests: Requests<A>,
+    /// Ends it: idle at once, else with the requests under way.
+    pub(super) stop: CancellationToken,
+    /// Where its streams run, if it has some.
+    pub(super) tasks: TaskTracker,
+}
+
+impl<A: App> Serving<A> {
+    /// Serves in clear text until the end.
+    pub(super) async fn clear(self, stream: TcpStream) {
+        let io = FileIo::new(stream);
+        let queue = io.queue();
+        let end = self.http1(io, Some(&queue)).await;
+        if end.is_http2() && self.requests.limits.http2 {
+            let io = Rewind::new(end.unread, end.io.into_inner());
+            http2::serve(self, io).await;
+        } else {
+            let mut stream = end.io.into_inner().into_inner();
+            self.part(end.why, &mut stream).await;
         }
-    };
-    let io = connection.into_parts().io;
-    if let Err(error) = &outcome {
-        debug!(peer = %from.peer, %error, "connection ended");
     }
-    let head_expired = io.head_expired();
-    let refused = outcome.is_err_and(|error| error.is_parse());
-    let mut stream = io.into_inner().into_inner();
-    if head_expired {
-        send(&mut stream, SLOW_HEAD).await;
-    } else if refused || requests.phase.has_unread() {
-        linger(&mut stream).await;
+
+    /// Serves by TLS until the end.
+    pub(super) async fn secure(self, stream: TcpStream, tls: Arc<ServerConfig>) {
+        let peer = self.requests.from.peer;
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let stream = tokio::select! {
+            shaken = timeout(self.requests.limits.header_timeout, handshake) => match shaken {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return debug!(%peer, %error, "no TLS"),
+                Err(_) => return debug!(%peer, "the TLS handshake took too long"),
+            },
+            () = self.stop.cancelled() => return,
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            return http2::serve(self, TokioIo::new(stream)).await;
+        }
+        let end = self.http1(TokioIo::new(stream), None).await;
+        let mut stream = end.io.into_inner().into_inner();
+        self.part(end.why, &mut stream).await;
     }
+
+    /// Serves HTTP/1.1 to the end. Only a clear-text connection has a queue of files.
+    async fn http1<S>(&self, io: S, queue: Option<&FileQueue>) -> End<S>
+    where
+        S: hyper::rt::Read + hyper::rt::Write + Unpin,
+    {
+        let Requests { limits, phase, .. } = &self.requests;
+        let io = Clocked::new(io, Arc::clone(phase), limits.patience());
+        let service = service_fn(|request| async {
+            let mut response = self.requests.answer(request).await;
+            response.body_mut().set_queue(queue);
+            Ok::<_, Infallible>(response)
+        });
+        // Pieces of files are told by their addresses: nothing may be copied together. TLS copies anyway, and a record that
+        // has all of a small answer is better than two.
+        let mut connection = limits.http1().writev(queue.is_some()).serve_connection(io, service);
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut connection => outcome,
+            () = self.stop.cancelled() => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        };
+        let parts = connection.into_parts();
+        let why = match outcome {
+            _ if parts.io.head_expired() => Why::SlowHead,
+            Ok(()) => Why::Done,
+            Err(error) if error.is_parse() => Why::Unreadable,
+            Err(error) => {
+                debug!(peer = %self.requests.from.peer, %error, "connection ended");
+                Why::Broken
+            }
+        };
+        End { io: parts.io, unread: parts.read_buf, why }
+    }
+
+    /// Lets a client that may still be sending read its last answer.
+    async fn part<S>(&self, why: Why, stream: &mut S)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let farewell = async {
+            match why {
+                Why::SlowHead => send(stream, SLOW_HEAD).await,
+                Why::Unreadable => linger(stream).await,
+                Why::Done if self.requests.phase.has_unread() => linger(stream).await,
+                Why::Done | Why::Broken => {}
+            }
+        };
+        tokio::select! {
+            () = farewell => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+}
+
+/// Where a connection by HTTP/1.1 ended.
+struct End<S> {
+    io: Clocked<S>,
+    unread: Bytes,
+    why: Why,
+}
+
+impl<S> End<S> {
+    /// Whether it was HTTP/2 from the beginning, which clients may speak that know the server (RFC 9113, 3.3).
+    fn is_http2(&self) -> bool {
+        matches!(self.why, Why::Unreadable) && self.unread.starts_with(http2::PREFACE)
+    }
+}
+
+enum Why {
+    Done,
+    /// A head did not end in time; nothing has been answered.
+    SlowHead,
+    /// What came is no request; the client has been told so.
+    Unreadable,
+    Broken,
 }

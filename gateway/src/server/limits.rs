@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::config::web_conf::LimitsConf;
+use protocol::config::web_conf::{LimitsConf, TlsConf};
 
 /// Limits of connections and requests. A connection keeps those that were in force when it began.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +27,17 @@ pub struct HttpLimits {
     pub max_uri: usize,
     /// Largest body of a request, bytes; 0 is no limit.
     pub max_body: u64,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// Requests at once of a connection by HTTP/2.
+    pub http2_streams: u32,
     /// How long requests under way may take to finish once the server is told to stop.
     pub drain_timeout: Duration,
 }
 
 impl HttpLimits {
     /// The limits of a configuration.
-    pub fn of(conf: &LimitsConf, drain_timeout: Duration) -> Self {
+    pub fn of(conf: &LimitsConf, tls: &TlsConf, drain_timeout: Duration) -> Self {
         Self {
             max_connections: conf.max_connections,
             connections_per_address: conf.limit_conn,
@@ -45,6 +49,8 @@ impl HttpLimits {
             max_head: conf.max_head,
             max_uri: conf.max_uri,
             max_body: conf.client_max_body_size,
+            http2: tls.http2,
+            http2_streams: tls.http2_streams,
             drain_timeout,
         }
     }
@@ -57,6 +63,6 @@ impl HttpLimits {
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self::of(&LimitsConf::default(), Duration::from_secs(30))
+        Self::of(&LimitsConf::default(), &TlsConf::default(), Duration::from_secs(30))
     }
 }

@@ -1,16 +1,141 @@
-//! Listening sockets. What is set on them is inherited by the connections, so that accepting one takes no further calls.
+//! A listening socket and its accept loop.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::config::web_conf::ListenOn;
 use rustix::net::sockopt;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
 
-use super::HttpLimits;
+use super::connection::Serving;
+use super::phase::Phase;
+use super::places::Place;
+use super::requests::Requests;
+use super::{App, Connection, Edge, HttpLimits, refusal};
+
+/// Pause after an accept that failed: for want of descriptors, most likely.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound HTTP listener.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: TcpListener,
+    on: ListenOn,
+    edge: Edge,
+}
+
+impl HttpServer {
+    /// Binds an address for clear text; port 0 lets the system choose.
+    pub async fn bind(address: SocketAddr, limits: HttpLimits) -> io::Result<Self> {
+        Edge::new(limits).bind(ListenOn::plain(address))
+    }
+
+    pub(super) fn over(edge: Edge, on: ListenOn) -> io::Result<Self> {
+        Ok(Self { listener: listen(on.address, &edge.limits())?, on, edge })
+    }
+
+    /// The address that clients connect to.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is cancelled. Then idle connections end, requests under way finish, and what is left after
+    /// the drain timeout is dropped.
+    pub async fn serve(self, app: impl App, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let abort = CancellationToken::new();
+        let mut warned: Option<Instant> = None;
+        let mut send_timeout = self.edge.limits().send_timeout;
+        loop {
+            let (stream, peer) = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        warn!(%error, "accept failed");
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            let limits = self.edge.limits();
+            if limits.send_timeout != send_timeout {
+                send_timeout = limits.send_timeout;
+                // From the next connection on; this one has inherited what was.
+                let _ = set_send_timeout(&self.listener, send_timeout);
+            }
+            let Some(place) = self.edge.take_place(&limits) else {
+                // Once a second will do while a flood is on.
+                if warned.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+                    warned = Some(Instant::now());
+                    warn!(%peer, max_connections = limits.max_connections, "connection refused, all places taken");
+                }
+                self.refuse(stream);
+                continue;
+            };
+            let Ok(local) = stream.local_addr() else { continue };
+            let from = Connection { peer: canonical(peer), local: canonical(local), secure: self.on.ssl };
+            let requests = Requests { app: app.clone(), from, limits, phase: Arc::new(Phase::default()) };
+            let serving = Serving { requests, stop: stop.clone(), tasks: tasks.clone() };
+            let work = serve(serving, stream, self.on, self.edge.clone(), place);
+            let abort = abort.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = work => {}
+                    () = abort.cancelled() => debug!(%peer, "connection dropped at the drain deadline"),
+                }
+            });
+        }
+        drop(self.listener);
+        tasks.close();
+        if tokio::time::timeout(self.edge.limits().drain_timeout, tasks.wait()).await.is_err() {
+            warn!(connections = tasks.len(), "drain deadline passed, dropping connections");
+            abort.cancel();
+            tasks.wait().await;
+        }
+    }
+
+    /// A client that expects TLS would not understand an answer.
+    fn refuse(&self, stream: TcpStream) {
+        if !self.on.ssl {
+            refusal::send_at_once(stream, refusal::NO_PLACE);
+        }
+    }
+}
+
+/// Serves a connection, if its address may have another one.
+async fn serve(
+    serving: Serving<impl App>,
+    mut stream: TcpStream,
+    on: ListenOn,
+    edge: Edge,
+    mut place: Place,
+) {
+    let Requests { from, limits, .. } = &serving.requests;
+    let has_place = place.claim(from.peer.ip(), limits.connections_per_address);
+    match (on.ssl, edge.tls()) {
+        _ if !has_place => {
+            debug!(peer = %from.peer, "connection refused, the address has enough");
+            if !on.ssl {
+                refusal::send(&mut stream, refusal::NO_PLACE_FOR_ADDRESS).await;
+            }
+        }
+        // Boxed, so that connections in clear text need no room for a handshake.
+        (true, Some(tls)) => Box::pin(serving.secure(stream, Arc::clone(tls))).await,
+        (true, None) => {}
+        (false, _) => serving.clear(stream).await,
+    }
+}
 
 /// Binds an address; port 0 lets the system choose. An IPv6 address takes IPv6 clients only, as `listen` of nginx does.
-pub(super) fn bind(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpListener> {
+/// What is set on the socket is inherited by the connections, so that accepting one takes no further calls.
+fn listen(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.set_nodelay(true)?;
@@ -25,7 +150,12 @@ pub(super) fn bind(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpLi
 
 /// Ends connections whose reader has taken nothing for so long (`TCP_USER_TIMEOUT`). The kernel alone knows: a send buffer of
 /// megabytes is writable again only when a third of it has gone, which a slow reader needs minutes for.
-pub(super) fn set_send_timeout(listener: &TcpListener, timeout: Duration) -> io::Result<()> {
+fn set_send_timeout(listener: &TcpListener, timeout: Duration) -> io::Result<()> {
     let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
     Ok(sockopt::set_tcp_user_timeout(listener, milliseconds)?)
+}
+
+/// IPv4 addresses as such, also those that came to an IPv6 listener.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

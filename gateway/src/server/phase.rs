@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
+use tokio::sync::Notify;
+
 /// Shared by the requests of a connection and its socket.
 #[derive(Debug, Default)]
 pub(super) struct Phase {
@@ -14,6 +16,10 @@ pub(super) struct Phase {
     served: AtomicU32,
     /// Whether the client may still be sending a body that nobody reads.
     unread: AtomicBool,
+    /// Answers of HTTP/2 that are being taken, and a count that changes whenever one goes on.
+    sending: AtomicUsize,
+    progress: AtomicUsize,
+    last: Notify,
 }
 
 impl Phase {
@@ -34,6 +40,27 @@ impl Phase {
         self.in_app.load(Relaxed) > 0
     }
 
+    /// An answer goes out, until the guard ends.
+    pub(super) fn send(self: &Arc<Self>) -> Sending {
+        self.sending.fetch_add(1, Relaxed);
+        Sending(Arc::clone(self))
+    }
+
+    /// A number that changes while the client takes something of an answer; none if there is no answer to take.
+    pub(super) fn progress(&self) -> Option<usize> {
+        (self.sending.load(Relaxed) > 0).then(|| self.progress.load(Relaxed))
+    }
+
+    /// The connection shall end with the requests that it has.
+    pub(super) fn end_with_this(&self) {
+        self.last.notify_one();
+    }
+
+    /// Waits for that.
+    pub(super) async fn last_request(&self) {
+        self.last.notified().await;
+    }
+
     /// A body was given up before its end.
     pub(super) fn leave_unread(&self) {
         self.unread.store(true, Relaxed);
@@ -52,5 +79,22 @@ pub(super) struct InApp(Arc<Phase>);
 impl Drop for InApp {
     fn drop(&mut self) {
         self.0.in_app.fetch_sub(1, Relaxed);
+    }
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub(super) struct Sending(Arc<Phase>);
+
+impl Sending {
+    /// The client took something.
+    pub(super) fn progress(&self) {
+        self.0.progress.fetch_add(1, Relaxed);
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Relaxed);
     }
 }

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 pub(super) struct Requests<A> {
     pub(super) app: A,
     pub(super) from: Connection,
-    pub(super) limits: HttpLimits,
+    pub(super) limits: Arc<HttpLimits>,
     pub(super) phase: Arc<Phase>,
 }
 
@@ -40,8 +40,12 @@ impl<A: App> Requests<A> {
         if response.status() == StatusCode::NOT_MODIFIED {
             response.headers_mut().remove(CONTENT_LENGTH);
         }
-        if version < Version::HTTP_2 && self.limits.ends_after(self.phase.served()) {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.limits.ends_after(self.phase.served()) {
+            if version < Version::HTTP_2 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            } else {
+                self.phase.end_with_this();
+            }
         }
         response
     }

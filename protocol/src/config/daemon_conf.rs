@@ -8,6 +8,7 @@ use super::allow_hosts::AllowHosts;
 use super::local_facts::LocalFacts;
 use super::log_conf::{LogConf, LogLevel};
 use super::reader::KeyReader;
+use super::web_conf::ListenOn;
 
 const KIB: u64 = 1 << 10;
 /// Smallest thread stack and buffer of the reference, and its largest stack.
@@ -128,15 +129,25 @@ impl Listen {
 /// Where HTTP is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpListen {
-    /// `http.server_port`; `None` (written 0) serves no HTTP.
+    /// `http.server_port`; `None` (written 0) serves no HTTP. With `http.listen`, the first of its ports for clear text.
     pub server_port: Option<u16>,
     /// `http.bind_addr`, or `bind_addr`; empty means all addresses.
     pub bind_addr: Vec<IpAddr>,
     address_family: AddressFamily,
+    /// `http.listen`; where it is written, it alone counts.
+    pub listen: Vec<ListenOn>,
 }
 
 impl HttpListen {
-    /// Socket addresses to listen on; none if HTTP is off.
+    /// What to listen on; nothing if HTTP is off.
+    pub fn listeners(&self, facts: &LocalFacts) -> Vec<ListenOn> {
+        if self.listen.is_empty() {
+            return self.sockets(facts).into_iter().map(ListenOn::plain).collect();
+        }
+        self.listen.clone()
+    }
+
+    /// The sockets of `http.server_port` and `http.bind_addr`.
     pub fn sockets(&self, facts: &LocalFacts) -> Vec<SocketAddr> {
         let Some(port) = self.server_port else { return Vec::new() };
         let listen = Listen {
@@ -176,7 +187,10 @@ impl HttpListen {
         });
         let own = keys.bind_addresses("http.bind_addr");
         let bind_addr = if own.is_empty() { listen.inner_bind_addr.clone() } else { own };
-        Self { server_port: (port != 0).then_some(port), bind_addr, address_family: listen.address_family }
+        let on = ListenOn::read(keys);
+        let clear = on.iter().find(|on| !on.ssl && !on.proxy_protocol).map(|on| on.address.port());
+        let server_port = if on.is_empty() { (port != 0).then_some(port) } else { clear };
+        Self { server_port, bind_addr, address_family: listen.address_family, listen: on }
     }
 }
 

@@ -3,8 +3,10 @@
 pub mod access_log;
 mod file_urls;
 mod limits;
+mod listen;
 pub mod log_format;
 mod pages;
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +14,9 @@ use std::time::Duration;
 pub use access_log::HttpLogConf;
 pub use file_urls::FileUrlConf;
 pub use limits::LimitsConf;
+pub use listen::ListenOn;
 pub use pages::{ErrorPage, PagesConf};
+pub use tls::{CertificatePair, TlsConf};
 
 use super::reader::KeyReader;
 
@@ -52,6 +56,8 @@ pub struct WebConf {
     pub limits: LimitsConf,
     /// The access log, if it is on.
     pub logs: Option<HttpLogConf>,
+    /// TLS and HTTP/2.
+    pub tls: TlsConf,
 }
 
 impl Default for WebConf {
@@ -67,6 +73,7 @@ impl Default for WebConf {
             advertise_url: None,
             limits: LimitsConf::default(),
             logs: None,
+            tls: TlsConf::default(),
         }
     }
 }
@@ -107,6 +114,7 @@ impl WebConf {
             advertise_url: read_advertise_url(keys),
             limits: LimitsConf::read(keys),
             logs: HttpLogConf::read(keys),
+            tls: TlsConf::read(keys),
             tokens: if check_token && !disabled { read_tokens(keys) } else { None },
         }
     }

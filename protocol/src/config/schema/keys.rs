@@ -330,6 +330,13 @@ pub(super) static KEYS: &[Key] = &[
     key("http.max_connections", Int, T.or(S).or(M).or(H)),
     key("http.limit_conn", Int, T.or(S).or(M).or(H)),
     key("http.backlog", Int, T.or(S).or(M).or(H)),
+    // HTTP: listeners, TLS and HTTP/2.
+    key("http.listen", Text, T.or(S).or(M).or(H)),
+    key("http.ssl_certificate", Text, T.or(S).or(M).or(H)),
+    key("http.ssl_certificate_key", Text, T.or(S).or(M).or(H)),
+    key("http.ssl_protocols", Text, T.or(S).or(M).or(H)),
+    key("http.http2", Bool, T.or(S).or(M).or(H)),
+    key("http.http2_max_concurrent_streams", Int, T.or(S).or(M).or(H)),
     // HTTP: tokens and types.
     key("http.anti_steal.check_token", Bool, S.or(H)),
     tuning("http.anti_steal.check_token", Bool, C, SAMPLE_URLS),
