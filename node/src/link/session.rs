@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::client::{ClientError, Connection};
-use protocol::cluster::{ChangelogRequest, GetMyIp, IpChanged, StorageStatus, SyncSource};
+use protocol::cluster::{Brief, ChangelogRequest, GetMyIp, IpChanged, StorageStatus, SyncSource};
 use protocol::config::params::ClusterParams;
 use protocol::config::server_address::ServerAddress;
-use protocol::tracker::ParameterRequest;
+use protocol::tracker::{ListStorages, ParameterRequest, StorageList, StorageRecord};
 use protocol::wire::{Empty, Request, Response};
 use protocol::{Command, Status, StorageId};
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ use crate::view::Standing;
 const MAX_ANSWER: u64 = 1 << 20;
 /// Longest time between beats while the group is not steady.
 const UNSETTLED_BEAT: Duration = Duration::from_secs(2);
+/// How often the leader is asked where peers stand that are not in service by what this node was told.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Step of the main loop.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -117,9 +119,6 @@ impl<'a> Session<'a> {
     /// News of members come as answers to beats, and senders wait for them: while a member comes or is away, or this node
     /// does not serve yet, beats are not spared.
     fn beat_interval(&self) -> Duration {
-        let is_steady = |peer: &Peer| {
-            [StorageStatus::ACTIVE, StorageStatus::NONE].contains(&peer.status) || is_tombstone(peer.status)
-        };
         let is_quiet =
             self.status == Some(StorageStatus::ACTIVE) && self.link.peers.list().iter().all(is_steady);
         let interval = self.link.heart_beat_interval;
@@ -128,7 +127,7 @@ impl<'a> Session<'a> {
 
     /// Beats and reports until told to stop or the connection fails.
     pub(super) async fn keep(&mut self, stop: &CancellationToken) -> Result<(), LinkError> {
-        let (mut beaten, mut measured) = (Instant::now(), Instant::now());
+        let (mut beaten, mut measured, mut looked) = (Instant::now(), Instant::now(), Instant::now());
         let mut timer = tokio::time::interval(TICK);
         loop {
             tokio::select! {
@@ -149,8 +148,36 @@ impl<'a> Session<'a> {
                 self.report_disk_usage().await?;
                 measured = Instant::now();
             }
+            if looked.elapsed() >= LOOK_AGAIN {
+                self.look_again().await?;
+                looked = Instant::now();
+            }
             self.report_progress().await?;
         }
+    }
+
+    /// Asks where peers stand that are not in service. A tracker that led, was frozen, and tells its last list before it
+    /// hears of its successor may be heard last; the successor has told its own and tells only what changes.
+    async fn look_again(&mut self) -> Result<(), LinkError> {
+        let others_lead = self.link.trackers.leader().is_some_and(|leader| leader != self.index);
+        if others_lead || self.link.peers.list().iter().all(is_steady) {
+            return Ok(());
+        }
+        let request = ListStorages { group: self.link.facts.group, id: None };
+        let list: StorageList = match self.ask(&request).await {
+            Ok(list) => list,
+            // It may not know the group yet, as one that has just started.
+            Err(error) if error.status().is_some() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Who comes and who goes is for the leader's lists to say.
+        let known = |brief: &Brief| {
+            let peer = brief.id.and_then(|id| self.link.peers.get(&id));
+            peer.is_some_and(|peer| !is_tombstone(peer.status)) && !is_tombstone(brief.status)
+        };
+        let told: Vec<Brief> = list.storages.iter().filter_map(StorageRecord::brief).filter(known).collect();
+        self.link.peers.hear(&told);
+        Ok(())
     }
 
     /// Takes a status of this node that the tracker told, or that follows from what it answered.
@@ -193,6 +220,11 @@ impl<'a> Session<'a> {
         }
         self.reported.usage_refused = true;
     }
+}
+
+/// Whether no news of the peer is awaited.
+fn is_steady(peer: &Peer) -> bool {
+    [StorageStatus::ACTIVE, StorageStatus::NONE].contains(&peer.status) || is_tombstone(peer.status)
 }
 
 /// Answers of a tracker to 78 by which the change of address is done as far as it can be.

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use protocol::cluster::{Brief, CheckSync, StorageStatus};
+use protocol::cluster::{Brief, CheckSync, StorageStats, StorageStatus};
+use protocol::tracker::{StorageList, StorageRecord};
 use protocol::wire::{Request, Response};
-use protocol::{Command, Status, StorageId};
+use protocol::{AddressWidth, Command, Status, StorageId};
 
 use crate::fake_tracker::{Cluster, FakeTracker};
 use crate::running::Running;
@@ -61,7 +62,11 @@ impl Notes {
 
 /// The group as a leading tracker lists it; the test changes it.
 #[derive(Clone, Default)]
-pub(crate) struct List(Arc<Mutex<Vec<Brief>>>);
+pub(crate) struct List {
+    told: Arc<Mutex<Vec<Brief>>>,
+    /// What is said to those who ask.
+    asked: Arc<Mutex<Option<Vec<Brief>>>>,
+}
 
 impl List {
     pub(crate) fn set(&self, members: &[(&str, StorageStatus)]) {
@@ -71,12 +76,19 @@ impl List {
             id: StorageId::parse(id).ok(),
             ip: id.parse().ok(),
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members.iter().map(brief).collect();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = members.iter().map(brief).collect();
+    }
+
+    /// Answers to beats and reports have no list any more; who asks for one gets that.
+    pub(crate) fn only_when_asked(&self, members: &[(&str, StorageStatus)]) {
+        self.set(members);
+        let members = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(members);
     }
 
     /// What the leader answers to beats and reports.
     pub(crate) fn told_by(&self, leader: SocketAddr) -> CheckSync {
-        let members = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let members = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let leader =
             Brief { status: StorageStatus::INIT, port: leader.port(), id: None, ip: Some(leader.ip()) };
         CheckSync {
@@ -91,9 +103,38 @@ impl List {
         match command {
             Command::STORAGE_BEAT | Command::SYNC_REPORT => Some(Ok(self.told_by(leader).to_frame())),
             Command::GET_LEADER => Some(Ok(bytes::Bytes::from(leader.to_string()).to_frame())),
+            Command::LIST_STORAGES => {
+                let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+                let storages = asked.iter().map(record).collect();
+                Some(Ok(StorageList { storages, width: AddressWidth::V4 }.to_frame()))
+            }
             Command::REPLICA_CHG => Some(Ok(protocol::wire::Empty.to_frame())),
             _ => None,
         }
+    }
+}
+
+/// A member as command 92 describes it; zero what nobody looks at.
+fn record(brief: &Brief) -> StorageRecord {
+    StorageRecord {
+        status: brief.status,
+        rw_mode: 6,
+        id: brief.id.expect("a member has an id"),
+        ip: brief.ip,
+        source: None,
+        version: "6.16.1".to_owned(),
+        join_time: 0,
+        up_time: 0,
+        total_mb: 0,
+        free_mb: 0,
+        reserved_mb: 0,
+        upload_priority: 0,
+        store_path_count: 1,
+        subdir_count: 16,
+        current_write_path: 0,
+        port: brief.port.into(),
+        stats: StorageStats::default(),
+        is_trunk_server: 0,
     }
 }
 

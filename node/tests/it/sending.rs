@@ -55,10 +55,19 @@ impl Sending {
 
     /// From the next beat on these are the others.
     pub(crate) fn members(&self, others: &[(IpAddr, StorageStatus)]) {
+        self.all(others, |all| self.list.set(all));
+    }
+
+    /// From the next beat on nothing is told; who asks hears that these are the others.
+    pub(crate) fn members_when_asked(&self, others: &[(IpAddr, StorageStatus)]) {
+        self.all(others, |all| self.list.only_when_asked(all));
+    }
+
+    fn all(&self, others: &[(IpAddr, StorageStatus)], take: impl FnOnce(&[(&str, StorageStatus)])) {
         let others = others.iter().map(|(ip, status)| (ip.to_string(), *status));
         let all: Vec<_> = others.chain([(self.node.ip.to_string(), StorageStatus::ACTIVE)]).collect();
         let all: Vec<_> = all.iter().map(|(id, status)| (id.as_str(), *status)).collect();
-        self.list.set(&all);
+        take(&all);
     }
 
     /// From the next beat on there is this member in service.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use bytes::{BufMut, BytesMut};
 
 use crate::address::{decode_address, put_address};
-use crate::cluster::{StorageStats, StorageStatus};
+use crate::cluster::{Brief, StorageStats, StorageStatus};
 use crate::wire::{DecodeError, Reader, put_padded};
 use crate::{AddressWidth, StorageId};
 
@@ -61,6 +61,12 @@ impl StorageRecord {
     /// Bytes of a record.
     pub const fn len(width: AddressWidth) -> usize {
         FIXED_LEN + width.field()
+    }
+
+    /// What lists of members say of it; none if its address or port cannot be one.
+    pub fn brief(&self) -> Option<Brief> {
+        let port = u16::try_from(self.port).ok()?;
+        Some(Brief { status: self.status, port, id: Some(self.id), ip: Some(self.ip?) })
     }
 
     /// Appends a record.

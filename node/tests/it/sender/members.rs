@@ -9,6 +9,7 @@ use protocol::FileId;
 use protocol::cluster::StorageStatus as S;
 
 use crate::address::fresh;
+use crate::noting::PATIENCE;
 use crate::sending::{Sending, wait, wait_file};
 use crate::taker::{Do, Held, Kind, MISSING, OK, Taker};
 
@@ -205,4 +206,21 @@ async fn a_member_that_hangs_holds_up_nobody_else() {
         assert!(slowest_arrival < Duration::from_secs(2), "{slowest_arrival:?}");
         sending.wait_in_step(good.ip).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_an_outdated_list_took_out_of_service_gets_its_files() {
+    let sending = Sending::start().await;
+    let taker = Taker::start(fresh(), Kind::Fdfs).await;
+    sending.members(&[(taker.ip, S::OFFLINE)]);
+    let known = format!("\"destination\":\"{}\"", taker.ip);
+    let start = Instant::now();
+    while !sending.node.http("GET /v1/replication HTTP/1.0\r\n\r\n").await.contains(&known) {
+        assert!(start.elapsed() < PATIENCE, "the peer is not known");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The list was not the last word, but nothing has changed since.
+    sending.members_when_asked(&[(taker.ip, S::ACTIVE)]);
+    let new = sending.node.upload(b"new", "txt").await;
+    wait_file(&taker, &new.name, b"new").await;
 }
