@@ -171,11 +171,11 @@ impl<'a> Session<'a> {
             Err(error) => return Err(error),
         };
         // Who comes and who goes is for the leader's lists to say.
-        let known = |brief: &Brief| {
+        let is_awaited = |brief: &Brief| {
             let peer = brief.id.and_then(|id| self.link.peers.get(&id));
-            peer.is_some_and(|peer| !is_tombstone(peer.status)) && !is_tombstone(brief.status)
+            peer.is_some_and(|peer| !is_steady(&peer)) && !is_tombstone(brief.status)
         };
-        let told: Vec<Brief> = list.storages.iter().filter_map(StorageRecord::brief).filter(known).collect();
+        let told: Vec<_> = list.storages.iter().filter_map(StorageRecord::brief).filter(is_awaited).collect();
         self.link.peers.hear(&told);
         Ok(())
     }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use protocol::client::Client;
+use protocol::storage::{FileCreated, Upload};
 
 use super::board::Seat;
-use super::history::{Entry, History, Life};
+use super::history::{Content, Entry, History, Life};
 use super::readers::{Answer, Door, ask};
 use crate::group::disk::{self, Print};
-use crate::group::disk_name;
 use crate::group::server::Make;
+use crate::group::{disk_name, head};
 
 /// How long members may need after the last fault to be in step.
 const IN_STEP: Duration = Duration::from_secs(120);
@@ -21,6 +22,9 @@ type Disk = BTreeMap<String, Option<Print>>;
 
 /// Waits until the disks agree with each other and with the history; then reads. What is wrong goes to the history.
 pub(super) async fn judge(history: &History, members: &[Seat], random: &mut fastrand::Rng, client: &Client) {
+    for seat in members {
+        last_upload(history, seat, random, client).await;
+    }
     let start = std::time::Instant::now();
     loop {
         let disks: Vec<Disk> = members.iter().map(|seat| disk::files(&seat.base)).collect();
@@ -35,6 +39,18 @@ pub(super) async fn judge(history: &History, members: &[Seat], random: &mut fast
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     read_back(history, members, random, client).await;
+}
+
+/// A file that comes when all is over: it shows a member that sends nothing any more, where none of its files is missing.
+async fn last_upload(history: &History, seat: &Seat, random: &mut fastrand::Rng, client: &Client) {
+    let content = Content::Made { length: 100, seed: random.u32(..) };
+    let bytes = content.bytes();
+    let sent =
+        client.storages.send(seat.native(), &Upload(head(bytes.len(), "end")), &mut &*bytes, |_| {}).await;
+    match sent {
+        Ok(FileCreated(id)) => drop(history.acknowledged(id, seat.index, false, content)),
+        Err(error) => history.violation(format!("at the end, no upload to {}: {error:?}", seat.ip)),
+    }
 }
 
 fn compare(history: &History, members: &[Seat], disks: &[Disk]) -> Vec<String> {
