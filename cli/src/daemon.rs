@@ -10,6 +10,7 @@ mod kind;
 mod limits;
 mod named;
 mod privileges;
+mod reload;
 mod signals;
 
 use std::path::{Path, PathBuf};
@@ -19,16 +20,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use protocol::config::{ConfigError, Diagnostic, LocalFacts, Severity};
+use protocol::config::{ConfigError, Diagnostic, LocalFacts, Severity, Snapshot};
+use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::logging::{self, LogFile, Sink};
 use crate::output::{chain, complain};
-use kind::StartError;
+use kind::{Control, StartError};
 pub(crate) use kind::{DaemonSettings, Kind};
 pub(crate) use limits::raise as raise_limits;
 pub(crate) use named::run as run_named;
+use reload::Reload;
 pub(crate) use signals::{Signals, run_until_stopped};
 
 /// Status that scripts know from FastDFS: it runs already.
@@ -45,6 +48,10 @@ enum Action {
     Restart,
     /// Say whether it runs
     Status,
+    /// Check the configuration and have the running daemon take it (SIGHUP)
+    Reload,
+    /// Have it open its logs anew, once they were moved away (SIGUSR1)
+    Reopen,
 }
 
 /// Arguments of `fdfs tracker` and `fdfs node`.
@@ -85,6 +92,9 @@ impl Daemon<'_> {
             Some(Action::Start) => self.start(),
             Some(Action::Status) => self.with_base(|base| control::status(self.kind, base)),
             Some(Action::Stop) => self.with_base(|base| control::stop(self.kind, base)),
+            // A configuration that is refused is explained here, and the daemon keeps what it has.
+            Some(Action::Reload) => self.with_base(|base| control::signal(self.kind, base, Signal::HUP)),
+            Some(Action::Reopen) => self.with_base(|base| control::signal(self.kind, base, Signal::USR1)),
             Some(Action::Restart) => self.with_base(|base| {
                 if control::running(self.kind, base).is_some() {
                     let stopped = control::stop(self.kind, base);
@@ -119,6 +129,10 @@ impl Daemon<'_> {
                 Ok(loaded) => loaded,
                 Err(error) => return self.refuse(error),
             };
+        let started_with = match Snapshot::load(&conf, &facts) {
+            Ok(snapshot) => Arc::new(snapshot),
+            Err(error) => return self.refuse(error),
+        };
         let prepared = self.prepare(&settings, place, &found);
         let log = match prepared {
             Ok(log) => log,
@@ -129,7 +143,13 @@ impl Daemon<'_> {
             Ok(runtime) => runtime,
             Err(error) => return self.fail(&error, 1),
         };
-        let outcome = runtime.block_on(self.build_and_run(settings, &facts, place, log));
+        let outcome = runtime.block_on(self.build_and_run(settings, &facts, place, |control| Reload {
+            kind: self.kind,
+            conf,
+            started_with,
+            control,
+            log,
+        }));
         runtime.shutdown_timeout(Duration::from_secs(1));
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
@@ -186,14 +206,14 @@ impl Daemon<'_> {
         settings: DaemonSettings,
         facts: &LocalFacts,
         place: Place,
-        log: Option<Arc<LogFile>>,
+        reload: impl FnOnce(Control) -> Reload,
     ) -> anyhow::Result<()> {
         let signals = Signals::listen()?;
         let app = match settings.build(facts).await {
             Ok(app) => app,
             Err(error) => {
                 let error = error.into();
-                if log.is_some() {
+                if place != Place::Foreground {
                     error!("does not start: {}", chain(&error));
                 }
                 return Err(error);
@@ -203,7 +223,8 @@ impl Daemon<'_> {
             background::report_ready()?;
         }
         let stop = CancellationToken::new();
-        run_until_stopped(app.run(stop.clone()), stop, signals, log.as_deref()).await;
+        let reload = reload(app.control());
+        run_until_stopped(app.run(stop.clone()), stop, signals, Some(&reload)).await;
         Ok(())
     }
 

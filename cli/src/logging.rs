@@ -5,7 +5,7 @@ mod file;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::Local;
 use protocol::config::LogLevel;
@@ -13,7 +13,9 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 
 pub(crate) use file::LogFile;
 
@@ -28,22 +30,38 @@ pub(crate) struct Sink {
 
 /// Starts logging for the whole process. `FDFS_LOG` (debug, info, warn, error) goes before the configured level.
 pub(crate) fn start(level: LogLevel, sink: Sink) {
+    let (least, handle) = reload::Layer::new(filter(level));
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(FastdfsLine).with_writer(sink);
+    let subscriber = tracing_subscriber::registry().with(least).with(lines);
+    // A second start cannot happen: daemons start logging once.
+    let _ = LEVEL.set(Box::new(move |level| {
+        // Fails only when the subscriber is gone, and with it the log.
+        let _ = handle.reload(filter(level));
+    }));
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    log_panics();
+}
+
+type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+
+/// Changes the level of the process's log.
+static LEVEL: OnceLock<SetLevel> = OnceLock::new();
+
+/// Changes the configured level; `FDFS_LOG` still goes before it.
+pub(crate) fn set_level(level: LogLevel) {
+    if let Some(set) = LEVEL.get() {
+        set(level);
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
     let asked = std::env::var("FDFS_LOG").ok().and_then(|text| LogLevel::parse(&text));
-    let filter = match asked.unwrap_or(level) {
+    match asked.unwrap_or(level) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Notice | LogLevel::Warning => LevelFilter::WARN,
         LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(filter)
-        .with_ansi(false)
-        .event_format(FastdfsLine)
-        .with_writer(sink)
-        .finish();
-    // A second start cannot happen: daemons start logging once.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-    log_panics();
+    }
 }
 
 /// A panic is one line in the log; it ends a task, not the daemon.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
+use crate::control::Control;
 use crate::http::{self, NodeFiles};
 use crate::link::{self, Link, NoGroup};
 use crate::native::{self, Native};
@@ -66,6 +67,7 @@ pub struct App {
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
     site: Site,
+    control: Control,
     allow_hosts: AllowHosts,
     save_interval: Duration,
     _lock: DataLock,
@@ -150,6 +152,7 @@ impl App {
             port: conf.daemon.port(),
             http_port: conf.http.server_port.unwrap_or(0),
         });
+        let site = Site::new(settings);
         Ok(Self {
             native: Arc::new(Native { store, view, received, remote, peers, recovering: Mutex::default() }),
             link,
@@ -157,7 +160,8 @@ impl App {
             replication,
             services,
             http,
-            site: Site::new(settings),
+            control: Control::new(site.clone(), conf.daemon.network_timeout),
+            site,
             allow_hosts: conf.daemon.allow_hosts.clone(),
             save_interval: conf.sync_stat_file_interval,
             _lock: lock,
@@ -172,6 +176,11 @@ impl App {
     /// The first HTTP address.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http.first().and_then(|server| server.local_addr().ok())
+    }
+
+    /// For changes while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Serves until `stop` is cancelled, then drains and saves.
@@ -212,6 +221,10 @@ impl App {
         tasks.wait().await;
         if let Err(error) = store.close().await {
             error!(error = %Chain(&error), "state is not saved");
+        }
+        let control = self.control;
+        if let Err(error) = tokio::task::spawn_blocking(move || control.flush_logs()).await {
+            error!(%error, "access log is not flushed");
         }
         info!("node has stopped");
     }

@@ -4,6 +4,7 @@
 //! trackers; `recovery` brings back what a replaced disk held; `app` assembles them and owns start and stop.
 
 mod app;
+mod control;
 mod http;
 mod link;
 mod native;
@@ -17,3 +18,4 @@ mod trackers;
 mod view;
 
 pub use app::{App, StartError};
+pub use control::{Control, ReloadError};

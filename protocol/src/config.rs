@@ -7,6 +7,7 @@
 //! becomes a [`Diagnostic`]. Facts of the machine (addresses, name resolution) are arguments: see [`LocalFacts`].
 
 pub mod allow_hosts;
+pub mod changes;
 pub mod client_conf;
 pub mod daemon_conf;
 pub mod diagnostic;
@@ -31,6 +32,7 @@ pub mod value;
 pub mod web_conf;
 
 pub use allow_hosts::AllowHosts;
+pub use changes::Snapshot;
 pub use client_conf::ClientConf;
 pub use daemon_conf::DaemonConf;
 pub use diagnostic::{ConfigError, Diagnostic, Diagnostics, Place, Severity};

@@ -23,6 +23,7 @@ mod one_store;
 mod process;
 mod reference;
 mod refusals;
+mod reload;
 mod say;
 mod stalled;
 mod theirs;

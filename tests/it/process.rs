@@ -57,6 +57,11 @@ impl Process {
         self.stdout.text()
     }
 
+    /// What it has logged so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
     /// Fails at once when the process has ended, so that nobody waits for a dead one.
     pub(crate) fn assert_running(&mut self) {
         if let Some(status) = self.child.try_wait().expect("a child can be asked") {

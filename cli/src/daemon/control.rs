@@ -1,4 +1,4 @@
-//! `status` and `stop` of a daemon in the background, by its pid file.
+//! `status`, `stop`, `reload` and `reopen` of a daemon in the background, by its pid file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,22 +47,38 @@ pub(super) fn status(kind: Kind, base: &Path) -> ExitCode {
     }
 }
 
-pub(super) fn stop(kind: Kind, base: &Path) -> ExitCode {
+/// Sends a signal to the daemon.
+pub(super) fn signal(kind: Kind, base: &Path, signal: Signal) -> ExitCode {
+    match send(kind, base, signal) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(code) => code,
+    }
+}
+
+fn send(kind: Kind, base: &Path, signal: Signal) -> Result<Pid, ExitCode> {
     let pid = match owner(kind, base) {
         Owner::None => {
             complain(format_args!("pid file: {} not exist!", pid_path(kind, base).display()));
-            return ExitCode::from(EXIT_NOT_RUNNING);
+            return Err(ExitCode::from(EXIT_NOT_RUNNING));
         }
         Owner::Stale(pid) => {
             let gone = Status::ESRCH;
-            return not_killed(pid, gone);
+            return Err(not_killed(pid, gone));
         }
         Owner::Running(pid) => pid,
     };
-    let number = pid.as_raw_nonzero();
-    if let Err(errno) = kill_process(pid, Signal::TERM) {
-        return not_killed(pid, Status::from_io(&errno.into()));
+    match kill_process(pid, signal) {
+        Ok(()) => Ok(pid),
+        Err(errno) => Err(not_killed(pid, Status::from_io(&errno.into()))),
     }
+}
+
+pub(super) fn stop(kind: Kind, base: &Path) -> ExitCode {
+    let pid = match send(kind, base, Signal::TERM) {
+        Ok(pid) => pid,
+        Err(code) => return code,
+    };
+    let number = pid.as_raw_nonzero();
     complain(format_args!("waiting for pid [{number}] exit ..."));
     let end = Instant::now() + PATIENCE;
     while is_alive(pid) {

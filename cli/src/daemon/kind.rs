@@ -112,11 +112,44 @@ pub(crate) enum App {
 }
 
 impl App {
+    /// For changes while it runs.
+    pub(crate) fn control(&self) -> Control {
+        match self {
+            Self::Tracker(_) => Control::Tracker,
+            Self::Node(app) => Control::Node(app.control()),
+        }
+    }
+
     /// Serves until `stop` is cancelled, then drains and saves.
     pub(crate) async fn run(self, stop: CancellationToken) {
         match self {
             Self::Tracker(app) => app.run(stop).await,
             Self::Node(app) => app.run(stop).await,
+        }
+    }
+}
+
+/// A handle on a daemon that runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    Tracker,
+    Node(node::Control),
+}
+
+impl Control {
+    /// Puts into force what a running daemon takes; if that fails, all stays as it is. Blocking.
+    pub(crate) fn reload(&self, settings: &DaemonSettings) -> Result<(), node::ReloadError> {
+        match (self, settings) {
+            (Self::Node(control), DaemonSettings::Node(conf)) => control.reload(conf),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens access logs anew.
+    pub(crate) fn reopen_logs(&self) {
+        match self {
+            Self::Tracker => {}
+            Self::Node(control) => control.reopen_logs(),
         }
     }
 }

@@ -95,6 +95,9 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Asked {
             Some("stop") => Action::Stop,
             Some("restart") => Action::Restart,
             Some("status") => Action::Status,
+            // Not FastDFS's.
+            Some("reload") => Action::Reload,
+            Some("reopen") => Action::Reopen,
             _ => return Asked::BadAction(word.to_string_lossy().into_owned()),
         },
     };
@@ -106,7 +109,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Asked {
 
 fn usage(name: &str) {
     complain(format_args!(
-        "Usage: {name} [options] <config_file> [start|stop|restart|status]\n\n\
+        "Usage: {name} [options] <config_file> [start|stop|restart|status|reload|reopen]\n\n\
          options:\n\
          \x20 -N | --no-daemon: run in the foreground, logging to standard error too\n\
          \x20 -V | --version: show version information\n\
@@ -134,7 +137,8 @@ mod tests {
         check("t.conf status", run_of("t.conf", Action::Status, false));
         check("t.conf restart -V", Asked::Version);
         check("-h", Asked::Help);
-        check("t.conf reload", Asked::BadAction("reload".to_owned()));
+        check("t.conf reload", run_of("t.conf", Action::Reload, false));
+        check("t.conf again", Asked::BadAction("again".to_owned()));
         check("-x t.conf", Asked::Wrong("unknown option -x".to_owned()));
         check("-N", Asked::Wrong("no configuration file".to_owned()));
         check("t.conf stop now", Asked::Wrong("too many arguments: now".to_owned()));

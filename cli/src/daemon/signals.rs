@@ -4,8 +4,9 @@
 //! |---|---|
 //! | TERM, INT, QUIT | drain, save, end |
 //! | a second INT or QUIT | end at once |
-//! | HUP | start a new log file |
-//! | USR1, USR2 | a line in the log |
+//! | HUP | start a new log file, open the access log anew, read the configuration again |
+//! | USR1 | open the logs anew, which somebody has moved away |
+//! | USR2 | a line in the log |
 //!
 //! A second TERM changes nothing: FastDFS's `stop` sends one every second while the drain is under way.
 
@@ -17,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::logging::LogFile;
+use super::reload::Reload;
 
 /// Exit code of a daemon that was told twice.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -39,6 +40,7 @@ enum Heard {
     Terminate,
     Interrupt,
     HangUp,
+    Reopen,
     User,
 }
 
@@ -60,7 +62,7 @@ impl Signals {
             _ = self.interrupt.recv() => Heard::Interrupt,
             _ = self.quit.recv() => Heard::Interrupt,
             _ = self.hang_up.recv() => Heard::HangUp,
-            _ = self.user1.recv() => Heard::User,
+            _ = self.user1.recv() => Heard::Reopen,
             _ = self.user2.recv() => Heard::User,
         }
     }
@@ -71,7 +73,7 @@ pub(crate) async fn run_until_stopped(
     running: impl Future<Output = ()>,
     stop: CancellationToken,
     mut signals: Signals,
-    log: Option<&LogFile>,
+    reload: Option<&Reload>,
 ) {
     let mut running = pin!(running);
     loop {
@@ -80,12 +82,21 @@ pub(crate) async fn run_until_stopped(
             heard = signals.next() => heard,
         };
         match heard {
-            Heard::HangUp => {
-                if let Some(log) = log {
-                    log.rotate();
+            Heard::HangUp | Heard::Reopen => {
+                let Some(reload) = reload else { continue };
+                let work = async {
+                    match heard {
+                        Heard::HangUp => reload.everything().await,
+                        _ => reload.reopen_logs(),
+                    }
+                };
+                // The daemon goes on meanwhile.
+                tokio::select! {
+                    () = &mut running => return,
+                    () = work => {}
                 }
             }
-            Heard::User => info!("a user signal has no effect"),
+            Heard::User => info!("SIGUSR2 has no effect"),
             Heard::Interrupt if stop.is_cancelled() => {
                 warn!("second signal, ending without waiting for requests under way");
                 std::process::exit(EXIT_INTERRUPTED);

@@ -61,6 +61,15 @@ impl LogFile {
         self.rotate_locked(&mut self.state());
     }
 
+    /// Opens the file that has the name now, as SIGUSR1 asks when somebody has moved the old one away.
+    pub(crate) fn reopen(&self) {
+        // On failure the old file simply grows on.
+        if let Ok((file, len)) = open(&self.path) {
+            let mut state = self.state();
+            (state.file, state.len) = (file, len);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -214,6 +223,22 @@ mod tests {
         log.rotate();
         log.rotate();
         assert_eq!(names(&logs).len(), 5, "an empty log is not rotated");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_begun_anew_and_one_that_was_not_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.log");
+        let log = LogFile::open(path.clone(), conf("")).unwrap();
+        log.append(b"one\n");
+        log.reopen();
+        log.append(b"two\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        fs::rename(&path, directory.path().join("old")).unwrap();
+        log.reopen();
+        log.append(b"three\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        assert_eq!(names(directory.path()), ["old", "x.log"]);
     }
 
     #[test]

@@ -1,0 +1,47 @@
+//! What a running node takes from its configuration when that is read again.
+
+use std::time::Duration;
+
+use gateway::{BadSettings, Settings, Site};
+use protocol::config::StorageConf;
+use thiserror::Error;
+
+/// Why a configuration does not come into force; the one before stays.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// Files that the settings of file URLs name.
+    #[error(transparent)]
+    Web(#[from] BadSettings),
+}
+
+/// A handle on a node that runs.
+#[derive(Debug, Clone)]
+pub struct Control {
+    site: Site,
+    /// Taken at the start, also for what is read again.
+    network_timeout: Duration,
+}
+
+impl Control {
+    pub(crate) fn new(site: Site, network_timeout: Duration) -> Self {
+        Self { site, network_timeout }
+    }
+
+    /// Puts the settings of HTTP into force, all or none. Requests under way end with those that they began with.
+    /// Blocking.
+    pub fn reload(&self, conf: &StorageConf) -> Result<(), ReloadError> {
+        let settings = Settings::load(&conf.web, self.network_timeout)?;
+        self.site.set(settings);
+        Ok(())
+    }
+
+    /// Opens the access log anew.
+    pub fn reopen_logs(&self) {
+        self.site.reopen_logs();
+    }
+
+    /// Waits until the access log is in its file. Blocking.
+    pub fn flush_logs(&self) {
+        self.site.flush_logs();
+    }
+}
