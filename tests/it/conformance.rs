@@ -114,12 +114,13 @@ impl Foreign {
     }
 }
 
-fn scripts() -> PathBuf {
+/// Where the scripts are.
+pub(crate) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients")
 }
 
 /// Where the libraries are, installed when they are not there yet.
-fn clients() -> &'static Path {
+pub(crate) fn clients() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
         let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients");

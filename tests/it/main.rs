@@ -21,6 +21,7 @@ mod memory;
 mod mixed;
 mod one_store;
 mod process;
+mod redbot;
 mod reference;
 mod refusals;
 mod reload;
