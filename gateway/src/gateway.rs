@@ -10,7 +10,6 @@ use axum::response::Response;
 use http::header::{CONTENT_LENGTH, Entry};
 use http::{Method, StatusCode};
 use http_body::Body as _;
-use tower::ServiceExt;
 
 use crate::body::Body;
 use crate::error_pages::Wants;
@@ -58,8 +57,7 @@ impl<F: Files> App for Gateway<F> {
 impl<F: Files> Gateway<F> {
     async fn answer(&self, settings: &Settings, request: Request) -> Response<Body> {
         if is_route(request.uri().path()) {
-            let Ok(response) = self.routes.clone().oneshot(request).await;
-            return response.map(Body::from);
+            return crate::router::route(&self.routes, request).await;
         }
         let is_head = request.method() == Method::HEAD;
         let wants = settings.error_pages.as_ref().map(|_| Wants::of(request.headers()));

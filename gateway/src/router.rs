@@ -6,10 +6,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, StatusCode};
 use protocol::FileId;
 use serde::Serialize;
+use tower::ServiceExt;
 
+use crate::body::Body;
 use crate::files::{Files, WriteError};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -72,6 +75,13 @@ async fn delete_file<F: Files>(
         Err(WriteError::Invalid(_)) => upload::write_failed(WriteError::NotFound).into_response(),
         Err(error) => upload::write_failed(error).into_response(),
     }
+}
+
+/// The answer of a route. It is about this moment, so caches keep none that does not say otherwise (RFC 9111, 4.2.2).
+pub(crate) async fn route(routes: &Router, request: Request) -> Response<Body> {
+    let Ok(mut response) = routes.clone().oneshot(request).await;
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response.map(Body::from)
 }
 
 /// What every path answers to a method that it does not have.

@@ -20,7 +20,6 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use tower::ServiceExt;
 
 pub use edge::Edge;
 pub use limits::HttpLimits;
@@ -52,7 +51,6 @@ pub trait App: Clone + Send + Sync + 'static {
 impl App for Router {
     async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
         request.extensions_mut().insert(ClientAddress(connection.peer));
-        let Ok(response) = self.clone().oneshot(request).await;
-        response.map(Body::from)
+        crate::router::route(self, request).await
     }
 }
