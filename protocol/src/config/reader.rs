@@ -297,6 +297,25 @@ impl<'a> KeyReader<'a> {
         servers
     }
 
+    /// All lines of these text keys before the first section, in the order of the file.
+    pub(super) fn all(&self, names: &[&str]) -> Vec<&'a Entry> {
+        debug_assert!(
+            names.iter().all(|name| schema::find(self.file, name).is_some_and(|row| row.kind == Kind::Text)),
+            "{names:?} are not in the schema as text"
+        );
+        self.ini.global().iter().filter(|entry| names.contains(&entry.name.as_str())).collect()
+    }
+
+    /// Refuses the file because of one line of a key that may have several.
+    pub(super) fn refuse_line(&mut self, entry: &Entry, why: impl std::fmt::Display) {
+        self.found.error(&entry.place, format!("{} = {}: {why}", entry.name, entry.value));
+    }
+
+    /// Warns about one line of a key that may have several.
+    pub(super) fn warn_line(&mut self, entry: &Entry, why: impl std::fmt::Display) {
+        self.found.warn(&entry.place, format!("{} = {}: {why}", entry.name, entry.value));
+    }
+
     /// An integer that stands for a choice; an unknown one is `default`, with a warning.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(i64, T)], default: T) -> T {
         let Some(entry) = self.entry(key, Kind::Int) else { return default };

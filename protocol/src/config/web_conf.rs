@@ -1,35 +1,35 @@
 //! How file URLs are served: the keys of `http.conf`, which `storage.conf` may include or hold itself.
 
+mod access;
 pub mod access_log;
+mod cors;
 mod file_urls;
+mod headers;
 mod limits;
 mod listen;
 pub mod log_format;
 mod pages;
+mod referers;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod tokens;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+pub use access::{AccessConf, AccessLine, LimitReqConf, RealIpConf, RealIpHeader};
 pub use access_log::HttpLogConf;
+pub use cors::{CorsConf, OriginPattern, Origins};
 pub use file_urls::FileUrlConf;
+pub use headers::{AddedHeader, HeadersConf, PaceConf};
 pub use limits::LimitsConf;
 pub use listen::ListenOn;
 pub use pages::{ErrorPage, PagesConf};
+pub use referers::{ReferersConf, SitePattern};
 pub use tls::{CertificatePair, TlsConf};
+pub use tokens::{ProofConf, TokenConf};
 
 use super::reader::KeyReader;
-
-/// Tokens in file URLs (`http.anti_steal.*`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenConf {
-    /// Secret that tokens are made with.
-    pub secret_key: String,
-    /// How long a token is valid.
-    pub token_ttl: Duration,
-    /// File that is sent when a token is wrong.
-    pub token_check_fail: Option<PathBuf>,
-}
 
 /// Settings of file URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub struct WebConf {
     pub file_urls: FileUrlConf,
     /// Pages for errors.
     pub pages: PagesConf,
-    /// Tokens, if they are on.
-    pub tokens: Option<TokenConf>,
+    /// What URLs have to prove: tokens and signatures.
+    pub proof: ProofConf,
     /// `http.allow_remote_writes`: whether uploads and deletions by HTTP are taken from other machines too. Anyone who
     /// reaches the port may then write. Off, they are taken from this machine only.
     pub remote_writes: bool,
@@ -58,6 +58,12 @@ pub struct WebConf {
     pub logs: Option<HttpLogConf>,
     /// TLS and HTTP/2.
     pub tls: TlsConf,
+    /// Who may ask.
+    pub access: AccessConf,
+    /// What is added to answers.
+    pub headers: HeadersConf,
+    /// How fast answers are sent.
+    pub pace: PaceConf,
 }
 
 impl Default for WebConf {
@@ -67,13 +73,16 @@ impl Default for WebConf {
             mime_types_filename: None,
             file_urls: FileUrlConf::default(),
             pages: PagesConf::default(),
-            tokens: None,
+            proof: ProofConf::default(),
             remote_writes: false,
             redirects: false,
             advertise_url: None,
             limits: LimitsConf::default(),
             logs: None,
             tls: TlsConf::default(),
+            access: AccessConf::default(),
+            headers: HeadersConf::default(),
+            pace: PaceConf::default(),
         }
     }
 }
@@ -92,13 +101,6 @@ pub fn is_base_url(text: &str) -> bool {
 impl WebConf {
     pub(super) fn read(keys: &mut KeyReader<'_>) -> Self {
         let disabled = keys.flag("http.disabled", false);
-        let check_token = keys.flag("http.anti_steal.check_token", false);
-        if disabled && check_token {
-            keys.warn(
-                "http.disabled",
-                "true turns the token check off; remove the line to have tokens checked",
-            );
-        }
         Self {
             default_content_type: keys
                 .text_or_none("http.default_content_type")
@@ -115,7 +117,10 @@ impl WebConf {
             limits: LimitsConf::read(keys),
             logs: HttpLogConf::read(keys),
             tls: TlsConf::read(keys),
-            tokens: if check_token && !disabled { read_tokens(keys) } else { None },
+            proof: ProofConf::read(keys, disabled),
+            access: AccessConf::read(keys),
+            headers: HeadersConf::read(keys),
+            pace: PaceConf::read(keys),
         }
     }
 }
@@ -144,13 +149,13 @@ fn read_advertise_url(keys: &mut KeyReader<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn read_tokens(keys: &mut KeyReader<'_>) -> Option<TokenConf> {
-    let key = "http.anti_steal.secret_key";
-    let token_ttl = keys.seconds("http.anti_steal.token_ttl", 600);
-    let token_check_fail = keys.path("http.anti_steal.token_check_fail");
-    let Some(secret) = keys.text_or_none(key) else {
-        keys.refuse(key, "missing; with check_token, write the secret that tokens are made with");
-        return None;
-    };
-    Some(TokenConf { secret_key: secret.to_owned(), token_ttl, token_check_fail })
+/// Whether a text can be the name of a header or a method (RFC 9110, 5.6.2).
+fn is_token(text: &str) -> bool {
+    let is_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_char)
+}
+
+/// Whether a text can be the value of a header without doubt about its encoding.
+fn is_field_value(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
 }

@@ -38,7 +38,7 @@ fn a_minimal_file_has_the_defaults_of_the_code() {
     assert_eq!(conf.upload_priority, 10);
     assert!(conf.client_bind && conf.check_store_path_mark && conf.web.file_urls.max_ranges == 64);
     assert_eq!(conf.durability, Durability::Write);
-    assert!(!conf.access_log.enabled && conf.web.tokens.is_none());
+    assert!(!conf.access_log.enabled && !conf.web.proof.is_on());
 }
 
 #[test]
@@ -165,10 +165,13 @@ fn old_access_log_keys_are_mapped() {
 fn tokens() {
     let token =
         "http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = s\nhttp.anti_steal.token_ttl = 9";
-    let tokens = clean(token).web.tokens.unwrap();
+    let tokens = clean(token).web.proof.tokens.unwrap();
     assert_eq!((tokens.secret_key.as_str(), tokens.token_ttl), ("s", Duration::from_secs(9)));
     refused("http.anti_steal.check_token = true", "secret_key: missing");
-    assert_eq!(odd(&format!("{token}\nhttp.disabled = true"), "turns the token check off").web.tokens, None);
+    assert_eq!(
+        odd(&format!("{token}\nhttp.disabled = true"), "turns the token check off").web.proof.tokens,
+        None
+    );
     let old = odd("http.multi_range.enabed = false", "is an old key");
     assert_eq!(old.web.file_urls.max_ranges, 1);
 }
