@@ -21,6 +21,16 @@ enum Kind {
     File(FilePiece),
 }
 
+impl Data {
+    /// Cuts off what is behind the first bytes. A piece of a file stays whole: who wants short ones says so before.
+    pub(crate) fn split_off(&mut self, at: usize) -> Option<Self> {
+        match &mut self.0 {
+            Kind::Bytes(bytes) if bytes.len() > at => Some(bytes.split_off(at).into()),
+            Kind::Bytes(_) | Kind::File(_) => None,
+        }
+    }
+}
+
 impl From<Bytes> for Data {
     fn from(bytes: Bytes) -> Self {
         Self(Kind::Bytes(bytes))
@@ -100,6 +110,19 @@ impl Body {
             Content::Bytes(bytes) => bytes.into(),
             Content::Stream(body) => body,
             Content::File(_) | Content::Layer(_) => axum::body::Body::new(Plain(self)),
+        }
+    }
+
+    /// Lets parts of files be no longer than this; before the first one.
+    pub(crate) fn set_piece(&mut self, len: u64) {
+        match &mut self.0 {
+            Content::Bytes(_) | Content::Stream(_) => {}
+            Content::File(file) => file.set_piece(len),
+            Content::Layer(layer) => {
+                if let Some(body) = layer.inner() {
+                    body.set_piece(len);
+                }
+            }
         }
     }
 

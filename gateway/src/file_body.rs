@@ -50,6 +50,8 @@ pub(crate) struct FileBody {
     source: Arc<dyn Source>,
     segments: VecDeque<Segment>,
     left: u64,
+    /// Most bytes of a piece that goes by the queue.
+    piece: u64,
     way: Way,
 }
 
@@ -65,12 +67,17 @@ impl FileBody {
     pub(crate) fn new<F: Files>(files: Arc<F>, id: FileId, file: OpenFile, segments: Vec<Segment>) -> Self {
         let left = len_of(&segments);
         let source = Arc::new(Opened { files, id, file });
-        Self { source, segments: segments.into(), left, way: Way::Bytes(None) }
+        Self { source, segments: segments.into(), left, piece: sendfile::PIECE as u64, way: Way::Bytes(None) }
     }
 
     /// Bytes that are still to come.
     pub(crate) fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Makes pieces that go by the queue no longer than this.
+    pub(crate) fn set_piece(&mut self, len: u64) {
+        self.piece = len.clamp(1, sendfile::PIECE as u64);
     }
 
     /// Says how content is to leave; before the first piece.
@@ -89,7 +96,8 @@ impl FileBody {
                 ready!(stream.poll_next_unpin(context)).map(|piece| piece.map(Data::from))
             }
             Way::Queue { queue, fetching } => {
-                ready!(poll_queued(&self.source, &mut self.segments, queue, fetching, context)).transpose()
+                ready!(poll_queued(&self.source, &mut self.segments, queue, fetching, self.piece, context))
+                    .transpose()
             }
         };
         match &next {
@@ -108,6 +116,7 @@ fn poll_queued(
     segments: &mut VecDeque<Segment>,
     queue: &FileQueue,
     fetching: &mut Option<BoxFuture<'static, io::Result<Bytes>>>,
+    longest: u64,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<Option<Data>>> {
     let part = match segments.pop_front() {
@@ -118,7 +127,7 @@ fn poll_queued(
     let file = source.file();
     let mut len = part.end - part.start;
     if let Some(read) = fetching {
-        len = len.min(PIECE);
+        len = len.min(PIECE).min(longest);
         match Pin::new(read).poll(context) {
             Poll::Pending => {
                 segments.push_front(Segment::File(part));
@@ -130,11 +139,11 @@ fn poll_queued(
             }
         }
     } else {
-        len = len.min(sendfile::PIECE as u64);
+        len = len.min(longest);
         if !file.is_in_memory(part.start, len) {
             *fetching = Some(Arc::clone(source).read(part.start, len.min(PIECE)));
             segments.push_front(Segment::File(part));
-            return poll_queued(source, segments, queue, fetching, context);
+            return poll_queued(source, segments, queue, fetching, longest, context);
         }
     }
     let piece = queue.push(&file.file, file.offset + part.start, usize::try_from(len).unwrap_or(0));

@@ -12,10 +12,13 @@ use http::{Method, StatusCode};
 use http_body::Body as _;
 
 use crate::body::Body;
+use crate::client::Client;
 use crate::error_pages::Wants;
+use crate::file_path::file_id;
 use crate::files::Files;
 use crate::read;
-use crate::server::{App, ClientAddress, Connection};
+use crate::refusal::Refusal;
+use crate::server::{App, Connection};
 use crate::settings::Settings;
 use crate::site::Site;
 
@@ -42,11 +45,11 @@ impl<F: Files> Gateway<F> {
 }
 
 impl<F: Files> App for Gateway<F> {
-    async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
+    async fn call(&self, connection: &Connection, request: Request) -> Response<Body> {
         let settings = self.site.now();
-        request.extensions_mut().insert(ClientAddress(connection.peer));
-        let log = settings.access_log.as_ref().map(|log| log.begin(connection, connection.peer, &request));
-        let response = self.answer(&settings, request).await;
+        let client = Client::of(&settings.policy.access.real_ip, connection.peer, request.headers());
+        let log = settings.access_log.as_ref().map(|log| log.begin(connection, client.address, &request));
+        let response = self.respond(&settings, client, connection.secure, request).await;
         match log {
             Some(log) => log.answered(response),
             None => response,
@@ -55,17 +58,66 @@ impl<F: Files> App for Gateway<F> {
 }
 
 impl<F: Files> Gateway<F> {
-    async fn answer(&self, settings: &Settings, request: Request) -> Response<Body> {
-        if is_route(request.uri().path()) {
-            return crate::router::route(&self.routes, request).await;
-        }
+    /// The answer as the site wants it to be.
+    async fn respond(
+        &self,
+        settings: &Settings,
+        client: Client,
+        secure: bool,
+        request: Request,
+    ) -> Response<Body> {
+        let policy = &settings.policy;
+        let grant = policy.cors.as_ref().map(|cors| (cors, cors.grant(request.headers())));
         let is_head = request.method() == Method::HEAD;
-        let wants = settings.error_pages.as_ref().map(|_| Wants::of(request.headers()));
-        let mut response = read::serve(Arc::clone(&self.files), settings, request).await;
-        if let (Some(pages), Some(wants)) = (&settings.error_pages, wants) {
+        let is_route = is_route(request.uri().path());
+        let wants = settings.error_pages.as_ref().map(|pages| (pages, Wants::of(request.headers())));
+        let answered = match policy.access.check(client.address.ip()) {
+            Err(refusal) => Err(refusal),
+            Ok(()) => match grant.as_ref().and_then(|(cors, grant)| cors.preflight(&request, grant)) {
+                Some(permission) => Err(permission),
+                None => self.answer(settings, client, is_route, request).await,
+            },
+        };
+        let mut response = answered.unwrap_or_else(|refusal| *refusal);
+        let holds_file = matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        if let Some((pages, wants)) = wants.filter(|_| !is_route) {
             response = pages.apply(wants, response);
         }
-        if is_head { head_only(response) } else { response }
+        if let Some((cors, grant)) = grant {
+            cors.finish(grant, response.headers_mut());
+        }
+        policy.headers.finish(&mut response, holds_file, secure || client.behind_proxy);
+        if is_head {
+            return head_only(response);
+        }
+        match policy.pace {
+            Some(pace) => pace.apply(response),
+            None => response,
+        }
+    }
+
+    /// The answer of a route or a file, or a refusal.
+    async fn answer(
+        &self,
+        settings: &Settings,
+        client: Client,
+        is_route: bool,
+        mut request: Request,
+    ) -> Result<Response<Body>, Refusal> {
+        if is_route {
+            request.extensions_mut().insert(client);
+            return Ok(crate::router::route(&self.routes, request).await);
+        }
+        let id = file_id(request.uri(), self.files.group(), settings.urls.merge_slashes)
+            .ok_or_else(|| Box::new(read::not_found()))?;
+        read::check_method(request.method())?;
+        if let Some(referers) = &settings.policy.referers {
+            referers.check(&request)?;
+        }
+        if let Some(proof) = &settings.policy.proof {
+            proof.check(&id, &request)?;
+        }
+        Ok(read::serve(Arc::clone(&self.files), settings, id, request).await)
     }
 }
 

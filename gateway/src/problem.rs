@@ -26,6 +26,12 @@ impl Problem {
         Self { http: status, status: status.as_u16(), code, title, detail: detail.into() }
     }
 
+    /// The same problem, answered with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self::new(status, self.code, self.detail)
+    }
+
     /// The status that it is answered with.
     pub fn status(&self) -> StatusCode {
         self.http

@@ -1,10 +1,11 @@
 //! File URLs: GET and HEAD of `/group1/M00/HH/LL/name` and `/M00/HH/LL/name`.
 //!
-//! Order of decisions: name, token, existence, preconditions, range. A name that cannot be is simply not found.
+//! Order of decisions: name, method, what the site wants proved, existence, preconditions, range. A name that cannot be is
+//! simply not found.
 
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use axum::extract::Request;
 use axum::response::IntoResponse;
@@ -20,13 +21,12 @@ use crate::access_log::Upstream;
 use crate::body::Body;
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
-use crate::error_pages::Page;
 use crate::file_body::{FileBody, Segment, len_of};
-use crate::file_path::file_id;
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::range::{self, Wanted};
+use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::validators::Validators;
 use crate::{disposition, elsewhere};
@@ -37,18 +37,14 @@ const SMALL: usize = 64 * 1024;
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Answers a request for a file.
-pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response<Body> {
+pub(crate) async fn serve<F: Files>(
+    files: Arc<F>,
+    settings: &Settings,
+    id: FileId,
+    request: Request,
+) -> Response<Body> {
     let uri = request.uri();
-    let Some(id) = file_id(uri, files.group(), settings.urls.merge_slashes) else { return not_found() };
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return other_method(request.method());
-    }
     let query = QueryString::of(uri);
-    if let Some(tokens) = &settings.tokens
-        && let Err(problem) = tokens.check(&id.name, query, unix_now())
-    {
-        return refused(problem, tokens.page.as_ref());
-    }
     let attachment = match disposition::asked(query) {
         Ok(attachment) => attachment,
         Err(problem) => return refusal(problem),
@@ -104,8 +100,11 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
     response
 }
 
-/// OPTIONS, and what no file takes.
-fn other_method(method: &Method) -> Response<Body> {
+/// Answers OPTIONS, and refuses what no file takes.
+pub(crate) fn check_method(method: &Method) -> Result<(), Refusal> {
+    if method == Method::GET || method == Method::HEAD {
+        return Ok(());
+    }
     let mut response = if method == Method::OPTIONS {
         answer(StatusCode::NO_CONTENT, HeaderMap::new(), Body::empty())
     } else {
@@ -113,7 +112,7 @@ fn other_method(method: &Method) -> Response<Body> {
         refusal(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
     };
     response.headers_mut().insert(ALLOW, ALLOWED);
-    response
+    Err(Box::new(response))
 }
 
 fn refusal(problem: Problem) -> Response<Body> {
@@ -272,7 +271,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     }
 }
 
-fn not_found() -> Response<Body> {
+pub(crate) fn not_found() -> Response<Body> {
     let detail = "no file has this URL; a file's URL is /GROUP/Mxx/HH/LL/NAME as its upload answered it";
     refusal(Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail))
 }
@@ -284,24 +283,8 @@ fn not_found_elsewhere(error: FindError) -> Response<Body> {
     }
 }
 
-fn refused(problem: Problem, page: Option<&Page>) -> Response<Body> {
-    match page {
-        None => refusal(problem),
-        Some((kind, content)) => {
-            let headers =
-                [(CONTENT_TYPE, kind.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-            (StatusCode::FORBIDDEN, headers, Bytes::clone(content)).into_response().map(Body::from)
-        }
-    }
-}
-
 fn unreadable(id: &FileId, error: &io::Error) -> Response<Body> {
     tracing::error!(file_id = %id, %error, "a file cannot be read");
     let detail = "the file is here but cannot be read; the node's log says why";
     refusal(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail))
-}
-
-fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -63,7 +63,7 @@ async fn delete_file<F: Files>(
     Path(file_id): Path<String>,
     request: Request,
 ) -> Response {
-    if let Err(problem) = write_access::check(routes.site.now().writers, &request) {
+    if let Err(problem) = write_access::check(&routes.site.now(), &request) {
         return problem.into_response();
     }
     let Ok(id) = FileId::parse(&file_id) else {

@@ -8,9 +8,9 @@ use protocol::config::web_conf::{FileUrlConf, WebConf};
 use thiserror::Error;
 
 use crate::access_log::AccessLog;
-use crate::error_pages::{ErrorPages, read_page};
+use crate::error_pages::ErrorPages;
 use crate::file_urls::FileUrls;
-use crate::token::Tokens;
+use crate::policy::Policy;
 use crate::{MimeTable, ResponseMode};
 
 /// Who may write over HTTP.
@@ -35,8 +35,8 @@ pub struct Settings {
     pub response_mode: ResponseMode,
     pub(crate) urls: FileUrls,
     pub(crate) error_pages: Option<ErrorPages>,
-    pub(crate) tokens: Option<Tokens>,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) policy: Policy,
 }
 
 /// Settings that cannot be used.
@@ -58,8 +58,8 @@ impl Settings {
             response_mode: ResponseMode::default(),
             urls: FileUrls::of(&FileUrlConf::default()),
             error_pages: None,
-            tokens: None,
             access_log: None,
+            policy: Policy::default(),
         }
     }
 
@@ -78,19 +78,7 @@ impl Settings {
         if let Some(charset) = &conf.file_urls.charset {
             mime.set_charset(charset, &conf.file_urls.charset_types);
         }
-        let tokens = match &conf.tokens {
-            None => None,
-            Some(tokens) => {
-                let page = match &tokens.token_check_fail {
-                    None => None,
-                    Some(path) => {
-                        let key = "http.anti_steal.token_check_fail";
-                        Some(read_page(path, &mime).map_err(bad(key, path))?)
-                    }
-                };
-                Some(Tokens::new(&tokens.secret_key, tokens.token_ttl, page))
-            }
-        };
+        let policy = Policy::load(conf, &mime).map_err(|(key, path, source)| bad(key, &path)(source))?;
         let writers = if conf.remote_writes { Writers::Everybody } else { Writers::Loopback };
         let response_mode = if conf.redirects { ResponseMode::Redirect } else { ResponseMode::Proxy };
         let pages = &conf.pages.error_pages;
@@ -101,6 +89,6 @@ impl Settings {
             None => None,
             Some(log) => Some(AccessLog::open(log).map_err(bad("http.access_log", &log.path))?),
         };
-        Ok(Self { mime, urls, error_pages, writers, body_timeout, response_mode, tokens, access_log })
+        Ok(Self { mime, urls, error_pages, writers, body_timeout, response_mode, policy, access_log })
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
 }
 
 async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Result<Response, Problem> {
-    write_access::check(settings.writers, &request)?;
+    write_access::check(settings, &request)?;
     let query = QueryString::of(request.uri());
     if let Some(group) = query.get("group")
         && group != files.group().to_string()

@@ -4,7 +4,6 @@
 mod case;
 mod run;
 mod sample;
-mod tokens;
 
 /// What every storage.conf has to say.
 const MINIMAL_CONF: &str = "base_path = /s\ngroup_name = group1\ntracker_server = 127.0.17.2\n";

@@ -7,5 +7,6 @@ mod ask;
 mod elsewhere;
 mod fake;
 mod files;
+mod policy;
 mod sockets;
 mod uploads;

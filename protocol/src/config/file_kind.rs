@@ -205,7 +205,7 @@ mod tests {
         };
         let (loaded, found) =
             check("http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = s\nport=1\n").unwrap();
-        assert!(matches!(loaded, Loaded::Http(web) if web.tokens.is_some()));
+        assert!(matches!(loaded, Loaded::Http(web) if web.proof.tokens.is_some()));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].message.contains("belongs in tracker.conf, storage.conf"), "{found:?}");
         check("http.anti_steal.check_token = true\n").expect_err("there is no key");

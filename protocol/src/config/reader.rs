@@ -303,7 +303,8 @@ impl<'a> KeyReader<'a> {
             names.iter().all(|name| schema::find(self.file, name).is_some_and(|row| row.kind == Kind::Text)),
             "{names:?} are not in the schema as text"
         );
-        self.ini.global().iter().filter(|entry| names.contains(&entry.name.as_str())).collect()
+        let global = self.ini.sections().first().map_or(&[][..], |section| &section.entries);
+        global.iter().filter(|entry| names.contains(&entry.name.as_str())).collect()
     }
 
     /// Refuses the file because of one line of a key that may have several.

@@ -17,7 +17,7 @@ const VALUES: [u8; 256] = {
 };
 
 /// Encodes `bytes` into `text`, which must have `ceil(8 * bytes / 6)` places.
-pub(super) fn encode(bytes: &[u8], text: &mut [u8]) {
+pub fn encode(bytes: &[u8], text: &mut [u8]) {
     let mut places = text.iter_mut();
     for chunk in bytes.chunks(3) {
         let mut word = [0; 3];
@@ -31,7 +31,7 @@ pub(super) fn encode(bytes: &[u8], text: &mut [u8]) {
 }
 
 /// Decodes `text` into `bytes`; `None` for a foreign character, a wrong length or set spare bits.
-pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> Option<()> {
+pub fn decode(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     if text.len() != (bytes.len() * 8).div_ceil(6) {
         return None;
     }

@@ -13,7 +13,7 @@
 //!
 //! A slave puts its prefix before the extension, and so describes its master.
 
-mod base64;
+pub mod base64;
 mod code;
 mod ext;
 mod logic_name;

@@ -18,7 +18,7 @@ use crate::fake::Fake;
 use crate::sockets::Running;
 
 /// What answers about files may say. Anything else would be a leak, or needs a word here.
-const KNOWN_HEADERS: [&str; 15] = [
+const KNOWN_HEADERS: [&str; 16] = [
     "accept-ranges",
     "allow",
     "cache-control",
@@ -33,6 +33,7 @@ const KNOWN_HEADERS: [&str; 15] = [
     "location",
     "retry-after",
     "vary",
+    "content-security-policy",
     "x-content-type-options",
 ];
 
