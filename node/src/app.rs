@@ -143,13 +143,17 @@ impl App {
             own: link::Own::default(),
         };
         let recovery = Recovery::new(&store, &view, &peers, &conf, &link.limits);
-        let remote = Remote::new(remote::Setup {
+        let member = remote::Member {
             store: store.clone(),
             view: view.clone(),
             peers: link.peers.clone(),
+            port: conf.daemon.port(),
+        };
+        let remote = Remote::new(remote::Setup {
+            standpoint: member,
+            view: view.clone(),
             trackers: link.trackers.clone(),
             limits: link.limits.clone(),
-            port: conf.daemon.port(),
             http_port: conf.http.server_port.unwrap_or(0),
         });
         let site = Site::new(settings);

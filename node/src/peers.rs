@@ -4,7 +4,7 @@
 //! what is known are those of FastDFS, so that both kinds of member agree on who may be sent to.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::StorageId;
@@ -81,6 +81,30 @@ impl Peers {
     /// One of the others.
     pub(crate) fn get(&self, id: &StorageId) -> Option<Peer> {
         self.read(|known| known.peers.get(id).copied())
+    }
+
+    /// The one at this address.
+    pub(crate) fn at(&self, at: SocketAddr) -> Option<Peer> {
+        self.read(|known| {
+            known.peers.values().find(|peer| peer.ip == at.ip() && peer.port == at.port()).copied()
+        })
+    }
+
+    /// Whether one of the others has this address; true as long as none is known.
+    pub(crate) fn may_be_at(&self, ip: IpAddr) -> bool {
+        self.read(|known| known.peers.is_empty() || known.peers.values().any(|peer| peer.ip == ip))
+    }
+
+    /// Takes a list as it is, for who has no part in the group.
+    pub(crate) fn replace(&self, own: Option<StorageId>, peers: Vec<Peer>) {
+        let before = self.list();
+        let peers: BTreeMap<_, _> =
+            peers.into_iter().filter(|peer| Some(peer.id) != own).map(|peer| (peer.id, peer)).collect();
+        let after: Vec<Peer> = peers.values().copied().collect();
+        if after != before || self.own() != own {
+            say_changes(&before, &after);
+            self.write(|known| *known = Known { own, peers });
+        }
     }
 
     /// Hears of every change.

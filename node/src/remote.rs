@@ -7,8 +7,9 @@ mod ask;
 mod content;
 mod memory;
 mod plan;
+mod standpoint;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,17 +19,16 @@ use protocol::config::web_conf::is_base_url;
 use protocol::file_id::FileKind;
 use protocol::storage::{Download, FileInfo, FileInfoFlags, GetMetadata, QueryFileInfo};
 use protocol::wire::{DecodeError, Request, Response};
-use protocol::{Command, FileId, LogicName, Status, StorageId};
+use protocol::{Command, FileId, LogicName, Status};
 
-use crate::peers::Peers;
-use crate::store::Store;
 use crate::trackers::Trackers;
-use crate::view::{Standing, View};
+use crate::view::View;
 use ask::Round;
 use memory::{Nowhere, Silent};
 use plan::{Knowledge, Plan};
 
 pub(crate) use content::{RemoteContent, RemoteFile};
+pub(crate) use standpoint::{Member, Standpoint};
 
 /// Longest wait for a connection to a member: they are near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,26 +52,21 @@ pub(crate) enum Miss {
 }
 
 /// What the asking needs.
-pub(crate) struct Setup {
-    pub(crate) store: Store,
+pub(crate) struct Setup<S> {
+    pub(crate) standpoint: S,
     pub(crate) view: View,
-    pub(crate) peers: Peers,
     pub(crate) trackers: Trackers,
     /// Of connections to members.
     pub(crate) limits: ClientLimits,
-    /// Own native port.
-    pub(crate) port: u16,
     /// Own HTTP port, which members that do not say theirs are taken to have too.
     pub(crate) http_port: u16,
 }
 
 struct Shared {
-    store: Store,
+    standpoint: Box<dyn Standpoint>,
     view: View,
-    peers: Peers,
     trackers: Trackers,
     pool: Pool,
-    port: u16,
     http_port: u16,
     nowhere: Nowhere,
     silent: Silent,
@@ -82,18 +77,13 @@ struct Shared {
 pub(crate) struct Remote(Arc<Shared>);
 
 impl Remote {
-    pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { store, view, peers, trackers, limits, port, http_port } = setup;
+    pub(crate) fn new(setup: Setup<impl Standpoint>) -> Self {
+        let Setup { standpoint, view, trackers, limits, http_port } = setup;
         let connect_timeout = limits.connect_timeout.min(CONNECT_TIMEOUT);
         let pool = Pool::new(ClientLimits { connect_timeout, connect_retries: 0, ..limits });
         let (nowhere, silent) = (Nowhere::new(), Silent::default());
-        Self(Arc::new(Shared { store, view, peers, trackers, pool, port, http_port, nowhere, silent }))
-    }
-
-    /// Whether a member asks from this address.
-    pub(crate) fn is_member(&self, ip: IpAddr) -> bool {
-        let peers = self.0.peers.list();
-        peers.is_empty() || peers.iter().any(|peer| peer.ip == ip)
+        let standpoint = Box::new(standpoint);
+        Self(Arc::new(Shared { standpoint, view, trackers, pool, http_port, nowhere, silent }))
     }
 
     /// Size and time of a file, and who has it.
@@ -173,8 +163,8 @@ impl Remote {
     /// Where browsers reach a member.
     fn base_url(&self, at: SocketAddr) -> String {
         let shared = &*self.0;
-        let peer = shared.peers.list().into_iter().find(|peer| peer.ip == at.ip() && peer.port == at.port());
-        let told = peer.and_then(|peer| shared.view.http_url(&peer.id)).filter(|url| is_base_url(url));
+        let told = shared.standpoint.member_at(at).and_then(|peer| shared.view.http_url(&peer.id));
+        let told = told.filter(|url| is_base_url(url));
         told.unwrap_or_else(|| format!("http://{}", SocketAddr::new(at.ip(), shared.http_port)))
     }
 
@@ -218,7 +208,7 @@ impl Remote {
         if !may_be_elsewhere(&id.name) || shared.nowhere.contains(id) {
             return Err(Miss::Nowhere);
         }
-        if shared.own_id().is_none() {
+        if shared.standpoint.id().is_none() {
             return Err(Miss::Unreachable);
         }
         let outcome = Round::new(shared, id, patience, plan, skip).first(ask).await;
@@ -231,49 +221,20 @@ impl Remote {
 }
 
 impl Shared {
-    fn is_own_group(&self, id: &FileId) -> bool {
-        id.group == self.store.group()
-    }
-
     fn plan(&self, id: &FileId) -> Plan {
-        if !self.is_own_group(id) {
-            return Plan::foreign();
-        }
-        let own = self.own_addresses();
-        let knowledge = Knowledge { peers: &self.peers, own: &own, source_ip: self.view.source_ip(id) };
+        let Some(peers) = self.standpoint.peers(id.group) else { return Plan::foreign() };
+        let own = self.standpoint.addresses(id.group);
+        let knowledge = Knowledge { peers: &peers, own: &own, source_ip: self.view.source_ip(id) };
         Plan::own_group(id, &knowledge, |at| self.silent.contains(at))
     }
 
     /// When the file was deleted, if it was and its name can come again: then only what was made later is the file. Other
     /// names are gone with their file.
     fn deleted_at(&self, id: &FileId) -> Result<Option<i64>, Miss> {
-        match self.store.deleted_at(&id.name).filter(|_| self.is_own_group(id)) {
+        match self.standpoint.deleted_at(id) {
             Some(_) if id.name.is_made_once() => Err(Miss::Nowhere),
             deleted => Ok(deleted),
         }
-    }
-
-    /// Who this node is; before a tracker said so, the address that it had when it ran last.
-    fn own_id(&self) -> Option<StorageId> {
-        let before = || {
-            let flag = self.store.init_flag();
-            flag.last_ip_addr.split(',').next().and_then(|ip| StorageId::parse(ip.trim()).ok())
-        };
-        self.peers.own().or_else(before)
-    }
-
-    fn own_addresses(&self) -> Vec<IpAddr> {
-        self.store.identity().map(|identity| identity.addresses).unwrap_or_default()
-    }
-
-    /// Whether this is the node's own native address.
-    fn is_own(&self, at: SocketAddr) -> bool {
-        at.port() == self.port && self.own_addresses().contains(&at.ip())
-    }
-
-    /// Whether what this node lacks of its own files is gone, not on its way back.
-    fn is_settled(&self) -> bool {
-        self.view.standing() == Standing::Active
     }
 
     /// Whether the file is older than the longest time that the cluster takes to bring a file to all members.

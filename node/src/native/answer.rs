@@ -47,7 +47,7 @@ pub(super) async fn serve(
 fn may_ask(native: &Native, connection: &Connection, header: &Header, session: &Session) -> bool {
     let is_sender = header.command == Command::QUERY_FILE_INFO
         && FileInfoFlags::of(header) == FileInfoFlags::NO_CRC32
-        && native.remote.is_member(connection.peer().ip());
+        && native.peers.may_be_at(connection.peer().ip());
     session.member.is_none() && !is_sender
 }
 

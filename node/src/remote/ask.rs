@@ -135,7 +135,7 @@ impl<'a, T: Send + 'a> Round<'a, T> {
     {
         loop {
             while let Some(at) = self.queue.pop_front() {
-                if self.asked.contains(&at) || self.shared.is_own(at) {
+                if self.asked.contains(&at) || self.shared.standpoint.is_own(at) {
                     continue;
                 }
                 self.asked.push(at);
@@ -217,7 +217,7 @@ impl<'a, T: Send + 'a> Round<'a, T> {
     /// Whether the member that made the file does not have it: then it is deleted.
     fn source_said_no(&self) -> bool {
         self.plan.source.is_some_and(|source| self.said_no.contains(&source))
-            || self.plan.is_own && self.shared.is_settled()
+            || self.plan.is_own && self.shared.standpoint.is_settled(self.id.group)
     }
 
     /// Nobody has it, or those that may have it do not answer.
@@ -262,7 +262,7 @@ impl Shared {
     /// A connection on which the other side answers from its own disk only, since it knows that a member asks.
     async fn open(&self, at: SocketAddr) -> Result<Connection, ClientError> {
         let mut connection = Connection::open(at, self.pool.limits()).await?;
-        let own = self.own_id().ok_or(ClientError::NoTracker)?;
+        let own = self.standpoint.id().ok_or(ClientError::NoTracker)?;
         let hello: BytesMut =
             frame(Command::REPORT_SERVER_ID, HELLO, |out| ReportServerId(own).encode_body(out));
         connection.send(Command::REPORT_SERVER_ID, &hello).await?;

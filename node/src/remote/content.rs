@@ -64,7 +64,7 @@ impl gateway::files::RemoteFile for RemoteFile {
         if len == 0 {
             return Ok(RemoteContent::empty());
         }
-        self.remote.0.store.counters().downloaded(len);
+        self.remote.0.standpoint.downloaded(len);
         // The holder first; whoever else has it if that one is gone meanwhile.
         let from_holder = self.remote.download_from(self.at, &self.id, part.start, len).await;
         let error = match from_holder {
