@@ -54,20 +54,21 @@ enum Action {
     Reopen,
 }
 
-/// Arguments of `fdfs tracker` and `fdfs node`.
+/// Arguments of `fdfs tracker`, `fdfs node` and `fdfs gateway`.
 #[derive(Debug, Args)]
 pub(crate) struct DaemonArgs {
-    /// Configuration file: tracker.conf or storage.conf
+    /// Configuration file: tracker.conf, storage.conf or mod_fastdfs.conf
     conf: PathBuf,
     /// Without it, the daemon runs in the foreground and logs to standard error
     action: Option<Action>,
 }
 
-/// Runs `fdfs tracker` or `fdfs node`.
+/// Runs `fdfs tracker`, `fdfs node` or `fdfs gateway`.
 pub(crate) fn run(kind: Kind, args: &DaemonArgs) -> ExitCode {
     let name = match kind {
         Kind::Tracker => "fdfs tracker",
         Kind::Node => "fdfs node",
+        Kind::Gateway => "fdfs gateway",
     };
     Daemon { kind, name, conf: &args.conf }.act(args.action)
 }
@@ -114,7 +115,7 @@ impl Daemon<'_> {
 
     fn with_base(self, act: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
         match self.kind.load(self.conf, &LocalFacts::detect()) {
-            Ok((settings, _)) => act(&settings.shared().base_path),
+            Ok((settings, _)) => act(settings.process().base),
             Err(error) => self.refuse(error),
         }
     }
@@ -172,21 +173,21 @@ impl Daemon<'_> {
         place: Place,
         found: &[Diagnostic],
     ) -> anyhow::Result<Option<Arc<LogFile>>> {
-        let shared = settings.shared();
+        let process = settings.process();
         if place == Place::Background {
             background::detach()?;
         }
         // Root may go past the system's limit, so the limit comes first.
-        limits::raise(shared.max_connections)?;
-        privileges::apply(shared)?;
+        limits::raise(process.max_connections)?;
+        privileges::apply(&process)?;
         let file = if place == Place::Foreground {
             None
         } else {
-            let path = shared.base_path.join("logs").join(self.kind.log_file());
-            let opened = LogFile::open(path.clone(), shared.error_log.clone());
+            let path = process.log_path;
+            let opened = LogFile::open(path.clone(), process.error_log.clone());
             Some(Arc::new(opened.with_context(|| format!("cannot write the log {}", path.display()))?))
         };
-        logging::start(shared.log_level, Sink { file: file.clone(), stderr: place != Place::Background });
+        logging::start(process.log_level, Sink { file: file.clone(), stderr: place != Place::Background });
         for finding in found {
             match finding.severity {
                 Severity::Info => info!("{}: {}", finding.place, finding.message),
@@ -273,7 +274,7 @@ fn workers(kind: Kind) -> usize {
     match kind {
         // A query is two system calls: a second thread costs more in wake-ups than it answers.
         Kind::Tracker => (processors / 2).clamp(1, 4),
-        Kind::Node => processors.min(8) + 1,
+        Kind::Node | Kind::Gateway => processors.min(8) + 1,
     }
 }
 

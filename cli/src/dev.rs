@@ -47,7 +47,7 @@ pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
     let facts = LocalFacts::detect();
     let reached_at = reachable(args.bind, &facts);
     let (tracker, node) = settings(&data, args.bind, reached_at, &facts)?;
-    daemon::raise_limits(node.max_connections())?;
+    daemon::raise_limits(node.process().max_connections)?;
     logging::start(LogLevel::Warning, Sink { file: None, stderr: true });
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = daemon::runtime(processors.clamp(2, 8) + 1)?;

@@ -38,6 +38,8 @@ enum Command {
     Tracker(DaemonArgs),
     /// Run a storage node, or start, stop and watch one in the background
     Node(DaemonArgs),
+    /// Serve an existing FastDFS storage's files over HTTP, in place of nginx with its module
+    Gateway(DaemonArgs),
     #[command(flatten)]
     Client(client::ClientCommand),
     CheckConfig(check_config::CheckArgs),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Tracker(args) => daemon::run(Kind::Tracker, &args),
         Command::Node(args) => daemon::run(Kind::Node, &args),
+        Command::Gateway(args) => daemon::run(Kind::Gateway, &args),
         Command::Dev(args) => told(dev::run(&args)),
         Command::Client(command) => told(client::run(&command).map(|()| ExitCode::SUCCESS)),
         Command::CheckConfig(args) => check_config::run(&args),

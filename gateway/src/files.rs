@@ -201,12 +201,15 @@ pub trait Upload: Send + 'static {
 
 /// A node's files.
 pub trait Files: Send + Sync + 'static {
+    /// Whether all writes are refused, as by a gateway in front of another program's files.
+    const READ_ONLY: bool = false;
+
     /// An upload under way.
     type Upload: Upload;
     /// A file of another member.
     type Remote: RemoteFile;
 
-    /// The node's own group.
+    /// The group of URLs that name none.
     fn group(&self) -> GroupName;
 
     /// Looks for a file and opens it. The ID may name any group and any store path: those of others, and paths that

@@ -27,11 +27,16 @@ type Shared<F> = State<Arc<Routes<F>>>;
 
 /// The routes over a node's files.
 pub(crate) fn router<F: Files>(files: Arc<F>, site: Site) -> Router {
-    Router::new()
+    let writes = if F::READ_ONLY {
+        Router::new().route("/v1/files", post(read_only)).route("/v1/files/{*file_id}", delete(read_only))
+    } else {
+        Router::new()
+            .route("/v1/files", post(upload_file::<F>).layer(DefaultBodyLimit::disable()))
+            .route("/v1/files/{*file_id}", delete(delete_file::<F>))
+    };
+    writes
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz::<F>))
-        .route("/v1/files", post(upload_file::<F>).layer(DefaultBodyLimit::disable()))
-        .route("/v1/files/{*file_id}", delete(delete_file::<F>))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Arc::new(Routes { files, site }))
 }
@@ -52,6 +57,13 @@ async fn readyz<F: Files>(State(routes): Shared<F>) -> Response {
         Ok(()) => axum::Json(Health { status: "ready" }).into_response(),
         Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.code, why.detail).into_response(),
     }
+}
+
+/// The files are another program's.
+async fn read_only() -> Problem {
+    let detail = "this gateway reads the files of a FastDFS storage and changes none; upload and delete through a client of \
+                  FastDFS, or at a node of fdfs";
+    Problem::new(StatusCode::FORBIDDEN, "read_only", detail)
 }
 
 async fn upload_file<F: Files>(State(routes): Shared<F>, request: Request) -> Response {

@@ -8,7 +8,7 @@ use gateway::server::tls::BadCertificate;
 use gateway::server::{Edge, HttpServer};
 use gateway::{BadSettings, Gateway, Settings, Site};
 use protocol::client::ClientLimits;
-use protocol::config::{AllowHosts, LocalFacts, StorageConf};
+use protocol::config::{AllowHosts, ConfigError, LocalFacts, StorageConf};
 use protocol::daemon::{Chain, DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
@@ -53,6 +53,9 @@ pub enum StartError {
     /// The group, which the configuration leaves to the trackers.
     #[error(transparent)]
     Group(#[from] NoGroup),
+    /// The table of storage ids that the configuration names.
+    #[error(transparent)]
+    Ids(#[from] ConfigError),
     /// The job that opens the store was lost.
     #[error("opening the store failed")]
     Lost,

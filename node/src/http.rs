@@ -6,12 +6,13 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead as Read, UploadSpec, WriteError,
+    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, UploadSpec, WriteError,
 };
 use protocol::{FileId, GroupName};
 
-use crate::remote::{Miss, Remote, RemoteFile};
-use crate::store::{self, ReadError, SmallRead, Store, Upload};
+use crate::reading;
+use crate::remote::{Remote, RemoteFile};
+use crate::store::{self, Store, Upload};
 use crate::view::{Standing, View};
 
 /// Files of this node.
@@ -25,16 +26,6 @@ pub(crate) struct NodeFiles {
 impl NodeFiles {
     fn is_own(&self, id: &FileId) -> bool {
         id.group == self.store.group()
-    }
-
-    /// What a failed read means for a visitor: names that cannot be are simply not found.
-    fn found<T>(read: Result<T, ReadError>) -> io::Result<Located<T>> {
-        match read {
-            Ok(found) => Ok(Located::Here(found)),
-            Err(ReadError::NotFound) => Ok(Located::Missing),
-            Err(ReadError::NotRegular | ReadError::Invalid(_)) => Ok(Located::NotFound),
-            Err(ReadError::Io(error)) => Err(error),
-        }
     }
 }
 
@@ -50,31 +41,18 @@ impl Files for NodeFiles {
         if !self.is_own(id) {
             return Ok(Located::Missing);
         }
-        Self::found(self.store.reader().open_file(&id.name).await)
+        reading::locate(self.store.reader(), &id.name).await
     }
 
-    async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<Read>> {
+    async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
         if !self.is_own(id) {
             return Ok(Located::Missing);
         }
-        let read = self.store.reader().read_small(&id.name, 0, 0, max).await.map(|read| match read {
-            SmallRead::Content { modified, mutable, content, .. } => {
-                self.store.counters().downloaded(content.len() as u64);
-                Read::Content { content, modified, mutable }
-            }
-            SmallRead::Large(file) => {
-                self.store.counters().downloaded(file.len);
-                Read::Large(file)
-            }
-        });
-        Self::found(read)
+        reading::read_small(self.store.reader(), &id.name, max).await
     }
 
     async fn find(&self, id: &FileId) -> Result<RemoteFile, FindError> {
-        self.remote.find(id).await.map_err(|miss| match miss {
-            Miss::Nowhere => FindError::NotFound,
-            Miss::Unreachable | Miss::Refused(_) => FindError::Unreachable,
-        })
+        reading::find(&self.remote, id).await
     }
 
     async fn read_at(&self, id: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {

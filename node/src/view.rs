@@ -48,6 +48,11 @@ impl View {
         part(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The parameters of the cluster as far as known.
+    pub(crate) fn params(&self) -> ClusterParams {
+        self.read(|known| known.params.clone())
+    }
+
     /// Takes what a tracker said about the cluster.
     pub(crate) fn learn(&self, params: ClusterParams, ids: Option<StorageIds>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);

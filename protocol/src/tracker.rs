@@ -11,7 +11,7 @@ mod storage_record;
 
 pub use admin::{DeleteGroup, DeleteStorage, GetLeader, SetTrunkServer};
 pub use group_record::{GROUP_RECORD_LEN, GroupRecord};
-pub use ids::{FetchStorageIds, ParameterRequest, StorageIdsChunk};
+pub use ids::{FetchStorageIds, ParameterRequest, StorageIdsChunk, StorageIdsText};
 pub use lists::{GroupList, ListAllGroups, ListOneGroup, ListStorages, StorageList};
 pub use query_file::{FileName, QueryFetch, QueryFetchAll, QueryUpdate, ServerAnswer, ServerListAnswer};
 pub use query_store::{

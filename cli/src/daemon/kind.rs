@@ -1,8 +1,10 @@
-//! Tracker or node: their configurations and applications behind one face.
+//! Tracker, node or gateway: their configurations and applications behind one face.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use protocol::config::{ConfigError, DaemonConf, Diagnostic, LocalFacts, StorageConf, TrackerConf};
+use protocol::config::{
+    ConfigError, DaemonConf, Diagnostic, LocalFacts, LogConf, LogLevel, ModuleConf, StorageConf, TrackerConf,
+};
 use protocol::daemon::LockError;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum Kind {
     Tracker,
     Node,
+    /// In front of a FastDFS storage.
+    Gateway,
 }
 
 impl Kind {
@@ -19,6 +23,8 @@ impl Kind {
         match self {
             Self::Tracker => "fdfs_trackerd",
             Self::Node => "fdfs_storaged",
+            // FastDFS has none: there, nginx is this.
+            Self::Gateway => "fdfs_gateway",
         }
     }
 
@@ -26,13 +32,15 @@ impl Kind {
         match self {
             Self::Tracker => "fdfs_trackerd.pid",
             Self::Node => "fdfs_storaged.pid",
+            Self::Gateway => "fdfs_gateway.pid",
         }
     }
 
-    pub(crate) fn log_file(self) -> &'static str {
+    fn log_file(self) -> &'static str {
         match self {
             Self::Tracker => "trackerd.log",
             Self::Node => "storaged.log",
+            Self::Gateway => "gateway.log",
         }
     }
 
@@ -51,6 +59,10 @@ impl Kind {
                 let (conf, found) = StorageConf::load(path, facts)?;
                 (DaemonSettings::Node(Box::new(conf)), found)
             }
+            Self::Gateway => {
+                let (conf, found) = ModuleConf::load(path, facts)?;
+                (DaemonSettings::Gateway(Box::new(conf)), found)
+            }
         })
     }
 }
@@ -60,20 +72,58 @@ impl Kind {
 pub(crate) enum DaemonSettings {
     Tracker(Box<TrackerConf>),
     Node(Box<StorageConf>),
+    Gateway(Box<ModuleConf>),
 }
 
-impl DaemonSettings {
-    /// The keys that both daemons have.
-    pub(crate) fn shared(&self) -> &DaemonConf {
-        match self {
-            Self::Tracker(conf) => &conf.daemon,
-            Self::Node(conf) => &conf.daemon,
+/// What the process of a daemon is like, whatever the daemon does.
+#[derive(Debug, Clone)]
+pub(crate) struct Process<'a> {
+    /// Directory of `data/` with the pid file, and of `logs/`.
+    pub(crate) base: &'a Path,
+    pub(crate) log_path: PathBuf,
+    pub(crate) log_level: LogLevel,
+    pub(crate) error_log: &'a LogConf,
+    /// Connections at a time that need a descriptor each.
+    pub(crate) max_connections: u32,
+    pub(crate) run_by_user: Option<&'a str>,
+    pub(crate) run_by_group: Option<&'a str>,
+}
+
+impl<'a> Process<'a> {
+    fn of_daemon(kind: Kind, conf: &'a DaemonConf) -> Self {
+        Self {
+            base: &conf.base_path,
+            log_path: conf.base_path.join("logs").join(kind.log_file()),
+            log_level: conf.log_level,
+            error_log: &conf.error_log,
+            max_connections: conf.max_connections,
+            run_by_user: conf.run_by_user.as_deref(),
+            run_by_group: conf.run_by_group.as_deref(),
         }
     }
 
-    /// Native connections at a time.
-    pub(crate) fn max_connections(&self) -> u32 {
-        self.shared().max_connections
+    fn of_gateway(conf: &'a ModuleConf) -> Self {
+        let own_log = || conf.own_dir.join("logs").join(Kind::Gateway.log_file());
+        Self {
+            base: &conf.own_dir,
+            log_path: conf.log_filename.clone().unwrap_or_else(own_log),
+            log_level: conf.log_level,
+            error_log: &conf.error_log,
+            max_connections: u32::try_from(conf.web.limits.max_connections).unwrap_or(u32::MAX),
+            run_by_user: conf.run_by_user.as_deref(),
+            run_by_group: conf.run_by_group.as_deref(),
+        }
+    }
+}
+
+impl DaemonSettings {
+    /// The process that it asks for.
+    pub(crate) fn process(&self) -> Process<'_> {
+        match self {
+            Self::Tracker(conf) => Process::of_daemon(Kind::Tracker, &conf.daemon),
+            Self::Node(conf) => Process::of_daemon(Kind::Node, &conf.daemon),
+            Self::Gateway(conf) => Process::of_gateway(conf),
+        }
     }
 
     /// Takes the base path and binds the listeners.
@@ -81,6 +131,7 @@ impl DaemonSettings {
         match self {
             Self::Tracker(conf) => Ok(App::Tracker(Box::new(tracker::App::build(*conf, facts).await?))),
             Self::Node(conf) => Ok(App::Node(Box::new(node::App::build(*conf, facts).await?))),
+            Self::Gateway(conf) => Ok(App::Gateway(Box::new(node::Front::build(*conf, facts).await?))),
         }
     }
 }
@@ -109,6 +160,7 @@ impl StartError {
 pub(crate) enum App {
     Tracker(Box<tracker::App>),
     Node(Box<node::App>),
+    Gateway(Box<node::Front>),
 }
 
 impl App {
@@ -125,6 +177,7 @@ impl App {
         match self {
             Self::Tracker(app) => app.run(stop).await,
             Self::Node(app) => app.run(stop).await,
+            Self::Gateway(front) => front.run(stop).await,
         }
     }
 }

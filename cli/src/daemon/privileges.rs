@@ -5,30 +5,31 @@ use std::fs;
 use std::os::unix::fs::chown;
 
 use anyhow::{Context, bail};
-use protocol::config::DaemonConf;
 use rustix::process::{Gid, Uid, getegid, geteuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use super::kind::Process;
+
 /// Becomes the configured user and group. The base path, if it has to be made, is theirs.
-pub(super) fn apply(conf: &DaemonConf) -> anyhow::Result<()> {
-    let user = conf.run_by_user.as_deref().map(find_user).transpose()?;
-    let group = conf.run_by_group.as_deref().map(find_group).transpose()?;
+pub(super) fn apply(process: &Process<'_>) -> anyhow::Result<()> {
+    let user = process.run_by_user.map(find_user).transpose()?;
+    let group = process.run_by_group.map(find_group).transpose()?;
     let uid = user.map(|(uid, _)| uid).filter(|uid| *uid != geteuid());
     let gid = group.or(user.map(|(_, gid)| gid)).filter(|gid| *gid != getegid());
     if uid.is_none() && gid.is_none() {
         return Ok(());
     }
     if !geteuid().is_root() {
-        let wanted = match (&conf.run_by_user, &conf.run_by_group) {
+        let wanted = match (process.run_by_user, process.run_by_group) {
             (Some(user), _) => format!("run_by_user = {user}"),
-            (None, group) => format!("run_by_group = {}", group.as_deref().unwrap_or_default()),
+            (None, group) => format!("run_by_group = {}", group.unwrap_or_default()),
         };
         bail!("{wanted} needs a start by root; remove the line, or start as that user");
     }
-    if !conf.base_path.exists() {
-        let path = conf.base_path.display();
-        fs::create_dir_all(&conf.base_path).with_context(|| format!("cannot create the directory {path}"))?;
-        chown(&conf.base_path, uid.map(Uid::as_raw), gid.map(Gid::as_raw))
+    if !process.base.exists() {
+        let path = process.base.display();
+        fs::create_dir_all(process.base).with_context(|| format!("cannot create the directory {path}"))?;
+        chown(process.base, uid.map(Uid::as_raw), gid.map(Gid::as_raw))
             .with_context(|| format!("cannot give away the directory {path}"))?;
     }
     if let Some(gid) = gid {

@@ -8,16 +8,13 @@ use protocol::cluster::GetServerId;
 use protocol::config::StorageIds;
 use protocol::config::params::{ClusterParams, IdType};
 use protocol::file_id::Source;
-use protocol::tracker::{FetchStorageIds, StorageIdsChunk};
+use protocol::tracker::StorageIdsText;
 use protocol::{HostPort, StorageId};
 use tracing::warn;
 
 use super::session::ask;
 use super::{Link, LinkError};
 use crate::store::Identity;
-
-/// Chunks of the table of storage ids.
-const MAX_CHUNKS: usize = 64;
 
 /// The tracker's text about a caller's addresses: one, or two with a comma.
 pub(super) fn parse_addresses(text: &[u8]) -> Result<Vec<IpAddr>, LinkError> {
@@ -44,18 +41,11 @@ pub(super) fn same_everywhere(link: &Link, id: &StorageId) -> Result<(), LinkErr
 
 /// The table of storage ids, chunk by chunk.
 pub(super) async fn fetch_ids(connection: &mut Connection) -> Result<StorageIds, LinkError> {
-    let mut lines = String::new();
-    let mut start = 0;
-    for _ in 0..MAX_CHUNKS {
-        let chunk: StorageIdsChunk =
-            ask(connection, &FetchStorageIds { start, allow_empty: Some(1) }).await?;
-        lines.push_str(&String::from_utf8_lossy(&chunk.lines));
-        start += chunk.returned;
-        if start >= chunk.total || chunk.returned == 0 {
-            break;
-        }
+    let mut table = StorageIdsText::default();
+    while let Some(request) = table.next() {
+        table.take(&ask(connection, &request).await?);
     }
-    Ok(StorageIds::parse_served(&lines, "the tracker's storage ids")?)
+    Ok(StorageIds::parse_served(table.lines(), "the tracker's storage ids")?)
 }
 
 /// The id: by the table or the tracker's word where the cluster has ids, else the address.

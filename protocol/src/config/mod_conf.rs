@@ -65,8 +65,8 @@ pub struct ModuleConf {
     pub connect_timeout: Duration,
     /// Limit for each read or write.
     pub network_timeout: Duration,
-    /// Age from which a file is taken to be with all members of its group, until a tracker says another.
-    pub max_delay: Duration,
+    /// Age from which a file is taken to be with all members of its group, where that is not learnt from the trackers.
+    pub max_delay: Option<Duration>,
     /// Where the table of storage ids comes from, until a tracker gives one.
     pub id_source: IdSource,
 }
@@ -103,11 +103,24 @@ impl ModuleConf {
             tracker_servers: read_trackers(keys),
             connect_timeout: keys.seconds("connect_timeout", 10),
             network_timeout: keys.seconds("network_timeout", 30),
-            max_delay: keys.seconds("storage_sync_file_max_delay", 86_400),
+            max_delay: read_max_delay(keys),
             id_source: read_id_source(keys),
             own_dir: base_path.join(OWN_DIR),
         }
     }
+}
+
+fn read_max_delay(keys: &mut KeyReader<'_>) -> Option<Duration> {
+    let key = "storage_sync_file_max_delay";
+    if !keys.is_given(key) {
+        return None;
+    }
+    let max_delay = keys.seconds(key, 86_400);
+    if keys.flag("load_fdfs_parameters_from_tracker", false) {
+        keys.found.info(&keys.place(key), format!("{key} has no effect: it is loaded from the trackers"));
+        return None;
+    }
+    Some(max_delay)
 }
 
 fn read_trackers(keys: &mut KeyReader<'_>) -> Vec<ServerAddress> {

@@ -64,3 +64,35 @@ impl Response for StorageIdsChunk {
         Ok(Self { total, returned, lines: Bytes::copy_from_slice(reader.rest()) })
     }
 }
+
+/// The table as it is put together from its pieces.
+#[derive(Debug, Default)]
+pub struct StorageIdsText {
+    lines: String,
+    start: i32,
+    pieces: usize,
+    done: bool,
+}
+
+impl StorageIdsText {
+    /// More pieces than this make no table.
+    const MAX_PIECES: usize = 64;
+
+    /// What is to be asked next; `None` once the table is whole.
+    pub fn next(&self) -> Option<FetchStorageIds> {
+        (!self.done).then_some(FetchStorageIds { start: self.start, allow_empty: Some(1) })
+    }
+
+    /// Takes a piece.
+    pub fn take(&mut self, piece: &StorageIdsChunk) {
+        self.lines.push_str(&String::from_utf8_lossy(&piece.lines));
+        self.start = self.start.saturating_add(piece.returned);
+        self.pieces += 1;
+        self.done = self.start >= piece.total || piece.returned <= 0 || self.pieces == Self::MAX_PIECES;
+    }
+
+    /// The lines so far.
+    pub fn lines(&self) -> &str {
+        &self.lines
+    }
+}

@@ -35,7 +35,7 @@ fn a_minimal_file_serves_one_group_on_the_port_of_storages() {
     assert_eq!(conf.groups, [group("group1", &["/s0"], 23000)]);
     assert_eq!(conf.http.server_port, Some(8888));
     assert_eq!(conf.own_dir, Path::new("/g/fdfs-gateway"), "base_path may be the storage's");
-    assert_eq!((conf.max_delay, conf.id_source), (Duration::from_secs(86_400), IdSource::None));
+    assert_eq!((conf.max_delay, conf.id_source), (None, IdSource::None));
     assert!(!conf.web.redirects && conf.web.file_urls.max_ranges == 64 && conf.log_filename.is_none());
 }
 
@@ -73,6 +73,9 @@ fn every_key_of_the_module_is_read_or_explained() {
     clean("http.default_content_type = x/y\nhttp.mime_types_filename = mime.types\nhttp.server_port = 80");
     clean("[error-log]\nlog_file_keep_days = 3");
     assert_eq!(clean("log_filename = m.log").log_filename.unwrap(), Path::new("/etc/fdfs/m.log"));
+    assert_eq!(clean("storage_sync_file_max_delay = 5").max_delay, Some(Duration::from_secs(5)));
+    let both = "load_fdfs_parameters_from_tracker = true\nstorage_sync_file_max_delay = 5";
+    assert_eq!(odd(both, "loaded from the trackers").max_delay, None);
     odd("if_alias_prefix = eth", "if_alias_prefix has no effect");
     odd("http.need_find_content_type = true", "here there always is one");
     odd("http.advertise_url = http://a", "http.advertise_url has no effect");

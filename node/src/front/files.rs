@@ -1,0 +1,107 @@
+//! The files of another program's store paths as the gateway sees them: to be read, not to be changed.
+
+use std::io;
+
+use bytes::Bytes;
+use gateway::files::{
+    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, Upload, UploadSpec, WriteError,
+};
+use protocol::{FileId, GroupName};
+
+use super::cluster::Cluster;
+use crate::reading;
+use crate::remote::{Remote, RemoteFile};
+use crate::store::Reader;
+
+/// Files that are here, and those that the members of the cluster have.
+pub(super) struct FrontFiles {
+    /// Of URLs without a group.
+    pub(super) first: GroupName,
+    /// Store paths of the groups that are served from here.
+    pub(super) groups: Vec<(GroupName, Reader)>,
+    /// The members, where trackers are configured.
+    pub(super) others: Option<(Remote, Cluster)>,
+}
+
+impl FrontFiles {
+    fn reader(&self, group: GroupName) -> Option<&Reader> {
+        self.groups.iter().find(|(served, _)| *served == group).map(|(_, reader)| reader)
+    }
+}
+
+/// There is none.
+pub(super) enum NoUpload {}
+
+impl Upload for NoUpload {
+    async fn write(&mut self, _chunk: Bytes) -> Result<(), WriteError> {
+        match *self {}
+    }
+
+    async fn commit(self) -> Result<Committed, WriteError> {
+        match self {}
+    }
+}
+
+const REFUSED: WriteError = WriteError::Invalid("this gateway changes no files");
+
+impl Files for FrontFiles {
+    const READ_ONLY: bool = true;
+
+    type Upload = NoUpload;
+    type Remote = RemoteFile;
+
+    fn group(&self) -> GroupName {
+        self.first
+    }
+
+    async fn locate(&self, id: &FileId) -> io::Result<Located> {
+        match self.reader(id.group) {
+            Some(reader) => reading::locate(reader, &id.name).await,
+            None => Ok(Located::Missing),
+        }
+    }
+
+    async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
+        match self.reader(id.group) {
+            Some(reader) => reading::read_small(reader, &id.name, max).await,
+            None => Ok(Located::Missing),
+        }
+    }
+
+    async fn find(&self, id: &FileId) -> Result<RemoteFile, FindError> {
+        match &self.others {
+            Some((remote, _)) => reading::find(remote, id).await,
+            None => Err(FindError::NotFound),
+        }
+    }
+
+    async fn read_at(&self, id: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {
+        let reader = self.reader(id.group).ok_or(io::ErrorKind::NotFound)?;
+        reader.read_at(&id.name, file, offset, len).await
+    }
+
+    async fn begin(&self, _spec: UploadSpec) -> Result<NoUpload, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn put(&self, _spec: UploadSpec, _content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn delete(&self, _id: &FileId) -> Result<(), WriteError> {
+        Err(REFUSED)
+    }
+
+    /// Files of this disk are served in any case; those of others not before their members are known.
+    fn ready(&self) -> Result<(), NotReady> {
+        match &self.others {
+            Some((_, cluster)) if !cluster.is_known() => Err(NotReady {
+                code: "no_tracker",
+                detail: "no tracker has told yet who the members of every served group are, so only files of this disk \
+                         are served; check tracker_server, group_name and the trackers"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
