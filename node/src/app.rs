@@ -8,6 +8,8 @@ use gateway::server::tls::BadCertificate;
 use gateway::server::{Edge, HttpServer};
 use gateway::{BadSettings, Gateway, Settings, Site};
 use protocol::client::ClientLimits;
+use protocol::config::daemon_conf::HttpListen;
+use protocol::config::web_conf::ListenOn;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, StorageConf};
 use protocol::daemon::{Chain, DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
@@ -91,11 +93,7 @@ impl App {
             services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
         let edge = Edge::load(&conf.web.limits, &conf.web.tls, DRAIN)?;
-        let mut http = Vec::new();
-        for on in conf.http.listeners(facts) {
-            let key = if conf.http.listen.is_empty() { "http.server_port" } else { "http.listen" };
-            http.push(edge.bind(on).map_err(|error| ListenError::new(on.address, key, &error))?);
-        }
+        let http = bind_http(&edge, &conf.http, facts)?;
         let settings = Settings::load(&conf.web, conf.daemon.network_timeout)?;
         let bind = conf.daemon.listen.inner_bind_addr.first().copied().filter(|_| conf.client_bind);
         let limits = ClientLimits {
@@ -235,6 +233,17 @@ impl App {
         }
         info!("node has stopped");
     }
+}
+
+/// The HTTP listeners of a configuration.
+pub(crate) fn bind_http(
+    edge: &Edge,
+    conf: &HttpListen,
+    facts: &LocalFacts,
+) -> Result<Vec<HttpServer>, ListenError> {
+    let key = if conf.listen.is_empty() { "http.server_port" } else { "http.listen" };
+    let bind = |on: ListenOn| edge.bind(on).map_err(|error| ListenError::new(on.address, key, &error));
+    conf.listeners(facts).into_iter().map(bind).collect()
 }
 
 /// Saves the counters from time to time.

@@ -13,17 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use gateway::server::{HttpLimits, HttpServer};
+use gateway::server::{Edge, HttpServer};
 use gateway::{Gateway, Settings, Site};
 use protocol::client::ClientLimits;
 use protocol::config::client_conf::IdSource;
 use protocol::config::{LocalFacts, ModuleConf, StorageIds};
-use protocol::daemon::{DataLock, ListenError};
+use protocol::daemon::DataLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use crate::app::StartError;
+use crate::app::{StartError, bind_http};
 use crate::remote::{Remote, Setup};
 use crate::store::Reader;
 use crate::trackers::Trackers;
@@ -48,12 +48,8 @@ impl Front {
     /// Opens the store paths for reading and binds the listeners. The trackers need not be there yet.
     pub async fn build(conf: ModuleConf, facts: &LocalFacts) -> Result<Self, StartError> {
         let lock = DataLock::take(&conf.own_dir, PID_NAME)?;
-        let limits = HttpLimits::of(&conf.web.limits, DRAIN);
-        let mut http = Vec::new();
-        for address in conf.http.sockets(facts) {
-            let bound = HttpServer::bind(address, limits).await;
-            http.push(bound.map_err(|error| ListenError::new(address, "http.server_port", &error))?);
-        }
+        let edge = Edge::load(&conf.web.limits, &conf.web.tls, DRAIN)?;
+        let http = bind_http(&edge, &conf.http, facts)?;
         let site = Site::new(Settings::load(&conf.web, conf.network_timeout)?);
         let mut groups = Vec::new();
         for group in &conf.groups {
