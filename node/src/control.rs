@@ -1,9 +1,9 @@
-//! What a running node takes from its configuration when that is read again.
+//! What a running node or gateway takes from its configuration when that is read again.
 
 use std::time::Duration;
 
 use gateway::{BadSettings, Settings, Site};
-use protocol::config::StorageConf;
+use protocol::config::WebConf;
 use thiserror::Error;
 
 /// Why a configuration does not come into force; the one before stays.
@@ -14,7 +14,7 @@ pub enum ReloadError {
     Web(#[from] BadSettings),
 }
 
-/// A handle on a node that runs.
+/// A handle on a node or gateway that runs.
 #[derive(Debug, Clone)]
 pub struct Control {
     site: Site,
@@ -29,8 +29,8 @@ impl Control {
 
     /// Puts the settings of HTTP into force, all or none. Requests under way end with those that they began with.
     /// Blocking.
-    pub fn reload(&self, conf: &StorageConf) -> Result<(), ReloadError> {
-        let settings = Settings::load(&conf.web, self.network_timeout)?;
+    pub fn reload(&self, conf: &WebConf) -> Result<(), ReloadError> {
+        let settings = Settings::load(conf, self.network_timeout)?;
         self.site.set(settings);
         Ok(())
     }

@@ -21,9 +21,10 @@ use protocol::config::{LocalFacts, ModuleConf, StorageIds};
 use protocol::daemon::DataLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::app::{StartError, bind_http};
+use crate::control::Control;
 use crate::remote::{Remote, Setup};
 use crate::store::Reader;
 use crate::trackers::Trackers;
@@ -41,6 +42,7 @@ pub struct Front {
     watch: Option<Watch>,
     http: Vec<HttpServer>,
     site: Site,
+    control: Control,
     _lock: DataLock,
 }
 
@@ -63,12 +65,18 @@ impl Front {
         };
         let first = conf.groups.first().map(|group| group.name).ok_or(StartError::Lost)?;
         let files = Arc::new(FrontFiles { first, groups, others });
-        Ok(Self { files, watch, http, site, _lock: lock })
+        let control = Control::new(site.clone(), conf.network_timeout);
+        Ok(Self { files, watch, http, site, control, _lock: lock })
     }
 
     /// The first HTTP address.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http.first().and_then(|server| server.local_addr().ok())
+    }
+
+    /// For changes while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Serves until `stop` is cancelled, then drains.
@@ -87,6 +95,10 @@ impl Front {
         }
         tasks.close();
         tasks.wait().await;
+        let control = self.control;
+        if let Err(error) = tokio::task::spawn_blocking(move || control.flush_logs()).await {
+            error!(%error, "the access log was not flushed");
+        }
         info!("gateway has stopped");
     }
 }

@@ -168,7 +168,8 @@ impl App {
     pub(crate) fn control(&self) -> Control {
         match self {
             Self::Tracker(_) => Control::Tracker,
-            Self::Node(app) => Control::Node(app.control()),
+            Self::Node(app) => Control::Http(app.control()),
+            Self::Gateway(front) => Control::Http(front.control()),
         }
     }
 
@@ -186,14 +187,15 @@ impl App {
 #[derive(Debug, Clone)]
 pub(crate) enum Control {
     Tracker,
-    Node(node::Control),
+    Http(node::Control),
 }
 
 impl Control {
     /// Puts into force what a running daemon takes; if that fails, all stays as it is. Blocking.
     pub(crate) fn reload(&self, settings: &DaemonSettings) -> Result<(), node::ReloadError> {
         match (self, settings) {
-            (Self::Node(control), DaemonSettings::Node(conf)) => control.reload(conf),
+            (Self::Http(control), DaemonSettings::Node(conf)) => control.reload(&conf.web),
+            (Self::Http(control), DaemonSettings::Gateway(conf)) => control.reload(&conf.web),
             _ => Ok(()),
         }
     }
@@ -202,7 +204,7 @@ impl Control {
     pub(crate) fn reopen_logs(&self) {
         match self {
             Self::Tracker => {}
-            Self::Node(control) => control.reopen_logs(),
+            Self::Http(control) => control.reopen_logs(),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Reload {
 
     fn put_into_force(&self, settings: &DaemonSettings) -> anyhow::Result<()> {
         self.control.reload(settings)?;
-        logging::set_level(settings.shared().log_level);
+        logging::set_level(settings.process().log_level);
         Ok(())
     }
 }
