@@ -16,6 +16,7 @@ use gateway::files::{
 };
 use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir, TrunkSlot};
 use protocol::{FileId, GroupName, LogicName};
+use tokio::sync::watch;
 
 /// Time of all files: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const TIME: u32 = 784_111_777;
@@ -67,6 +68,8 @@ pub struct State {
     pub opened: Mutex<Vec<Range<u64>>>,
     pub specs: Mutex<Vec<UploadSpec>>,
     pub mood: Mutex<Mood>,
+    /// A file whose disk does not answer.
+    pub stuck: watch::Sender<Option<FileId>>,
     /// Whether the disk gives nothing of what is there.
     pub unreadable: AtomicBool,
     /// Large files get as short as this as soon as they are open.
@@ -92,6 +95,7 @@ impl Fake {
             opened: Mutex::default(),
             specs: Mutex::default(),
             mood: Mutex::new(Mood::Willing),
+            stuck: watch::Sender::default(),
             unreadable: AtomicBool::new(false),
             cut: Mutex::default(),
             live: AtomicUsize::new(0),
@@ -147,6 +151,11 @@ impl Fake {
     /// Nobody has a file any more.
     pub fn lose(&self, id: &str) {
         self.0.stored.lock().unwrap().remove(id).unwrap();
+    }
+
+    /// From now on reads of this file do not end, until no file hangs.
+    pub fn hang(&self, id: Option<&FileId>) {
+        self.0.stuck.send_replace(id.cloned());
     }
 
     /// From now on the disk gives nothing.
@@ -298,6 +307,7 @@ impl Files for Fake {
     async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
         // As from a disk: the answer is not there at the first look.
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        self.0.stuck.subscribe().wait_for(|stuck| stuck.as_ref() != Some(id)).await.unwrap();
         let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
         let Some(Entry { content, mutable }) = entry else { return Ok(Located::Missing) };
         if self.0.unreadable.load(Ordering::SeqCst) {

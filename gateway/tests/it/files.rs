@@ -2,8 +2,11 @@
 //! to, and tests of what is no single request.
 
 mod case;
+mod defects;
 mod run;
 mod sample;
+mod settings;
+mod waiting;
 
 /// What every storage.conf has to say.
 const MINIMAL_CONF: &str = "base_path = /s\ngroup_name = group1\ntracker_server = 127.0.17.2\n";
