@@ -109,7 +109,7 @@ impl<F: Files> Gateway<F> {
             return Ok(crate::router::route(&self.routes, request).await);
         }
         let id = file_id(request.uri(), self.files.group(), settings.urls.merge_slashes)
-            .ok_or_else(|| Box::new(read::not_found()))?;
+            .ok_or_else(|| Box::new(read::no_file(&request)))?;
         read::check_method(request.method())?;
         if let Some(referers) = &settings.policy.referers {
             referers.check(&request)?;

@@ -105,14 +105,23 @@ pub(crate) fn check_method(method: &Method) -> Result<(), Refusal> {
     if method == Method::GET || method == Method::HEAD {
         return Ok(());
     }
-    let mut response = if method == Method::OPTIONS {
-        answer(StatusCode::NO_CONTENT, HeaderMap::new(), Body::empty())
-    } else {
-        let detail = "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
-        refusal(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
-    };
+    if method == Method::OPTIONS {
+        return Err(Box::new(options()));
+    }
+    let detail =
+        "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
+    let mut response = refusal(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail));
     response.headers_mut().insert(ALLOW, ALLOWED);
     Err(Box::new(response))
+}
+
+fn options() -> Response<Body> {
+    answer(StatusCode::NO_CONTENT, HeaderMap::from_iter([(ALLOW, ALLOWED)]), Body::empty())
+}
+
+/// The answer to a path that can be no file's. `OPTIONS *` asks the server whether it lives (RFC 9110, 9.3.7).
+pub(crate) fn no_file(request: &Request) -> Response<Body> {
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" { options() } else { not_found() }
 }
 
 fn refusal(problem: Problem) -> Response<Body> {
@@ -271,7 +280,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     }
 }
 
-pub(crate) fn not_found() -> Response<Body> {
+fn not_found() -> Response<Body> {
     let detail = "no file has this URL; a file's URL is /GROUP/Mxx/HH/LL/NAME as its upload answered it";
     refusal(Problem::new(StatusCode::NOT_FOUND, "no_such_file", detail))
 }
