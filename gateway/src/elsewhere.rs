@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use http::header::{CACHE_CONTROL, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
 use crate::body::Body;
@@ -52,7 +52,11 @@ pub(crate) fn redirect(base_url: &str, uri: &Uri) -> Response {
         return Problem::new(StatusCode::BAD_GATEWAY, "bad_member_url", detail).into_response();
     };
     // Another member has the file only until this one got it.
-    let headers = [(LOCATION, target), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let headers = [
+        (LOCATION, target),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (CONTENT_LENGTH, HeaderValue::from_static("0")),
+    ];
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 

@@ -3,6 +3,7 @@
 
 mod case;
 mod defects;
+mod http2;
 mod run;
 mod sample;
 mod settings;

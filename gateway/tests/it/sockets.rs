@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 pub(crate) struct Running {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     pub(crate) store: Fake,
     stop: CancellationToken,
     task: JoinHandle<()>,

@@ -105,13 +105,13 @@ async fn every_case_holds_over_a_socket() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn named(case: &Case, state: State, what: &str) -> String {
+pub(super) fn named(case: &Case, state: State, what: &str) -> String {
     let Case { rules, about, method, target, kind, headers, .. } = case;
     format!("{rules:?} {about}: {method} {target} of {kind:?} {state:?} {headers:?}: {what}")
 }
 
 /// The settings that a storage.conf with the case's lines gives.
-fn settings(case: &Case) -> Settings {
+pub(super) fn settings(case: &Case) -> Settings {
     let text = format!("{MINIMAL_CONF}{}", case.settings.replace("{site}", SITE));
     let read = StorageConf::parse(&text, Path::new("storage.conf"), &LocalFacts::none());
     let (conf, found) = read.unwrap_or_else(|error| panic!("{}: {error}", case.about));
@@ -119,12 +119,12 @@ fn settings(case: &Case) -> Settings {
     Settings::load(&conf.web, std::time::Duration::from_secs(5)).unwrap()
 }
 
-fn headers(case: &Case, sample: &Sample) -> Vec<(String, String)> {
+pub(super) fn headers(case: &Case, sample: &Sample) -> Vec<(String, String)> {
     case.headers.iter().map(|(name, value)| (name.clone(), sample.fill(value))).collect()
 }
 
 /// All that is wrong with an answer.
-fn differences(case: &Case, sample: &Sample, answer: &Answer) -> Vec<String> {
+pub(super) fn differences(case: &Case, sample: &Sample, answer: &Answer) -> Vec<String> {
     let mut wrong = Vec::new();
     if answer.status != case.status {
         wrong.push(format!("status {}", answer.status));
