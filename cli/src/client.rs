@@ -1,4 +1,4 @@
-//! The client commands of `fdfs`: upload, download, delete, info, append, metadata, monitor.
+//! The client commands of `fdfs`: upload, download, delete, info, append, metadata, monitor, sign-url.
 //!
 //! FastDFS's own tools, with their arguments and their output, are in [`crate::fastdfs`].
 
@@ -6,6 +6,7 @@ mod files;
 mod metadata;
 mod monitor;
 mod progress;
+mod sign_url;
 
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,7 @@ pub(crate) enum ClientCommand {
     Info(files::InfoArgs),
     Meta(metadata::MetaArgs),
     Monitor(monitor::MonitorArgs),
+    SignUrl(sign_url::SignUrlArgs),
 }
 
 /// Runs the command.
@@ -73,6 +75,7 @@ pub(crate) fn run(command: &ClientCommand) -> anyhow::Result<()> {
         ClientCommand::Info(args) => files::info(args),
         ClientCommand::Meta(args) => metadata::run(args),
         ClientCommand::Monitor(args) => monitor::run(args),
+        ClientCommand::SignUrl(args) => sign_url::run(args),
     }
 }
 
