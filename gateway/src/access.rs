@@ -28,6 +28,15 @@ impl Access {
         }
     }
 
+    /// Goes on with what is remembered of addresses, if the limit is still the same.
+    pub(crate) fn keep(&mut self, before: &Self) {
+        if let (Some(now), Some(before)) = (&mut self.limiter, &before.limiter)
+            && now.is_like(before)
+        {
+            *now = Arc::clone(before);
+        }
+    }
+
     /// Refuses a client that may not ask, or asks too often.
     pub(crate) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         if !permits(&self.rules, address) {

@@ -32,7 +32,7 @@ const MIN_LIFE: Duration = Duration::from_secs(10);
 pub(crate) struct Limiter<C: Clock = MonotonicClock> {
     limiter: RateLimiter<Key, Addresses, C, NoOpMiddleware<C::Instant>>,
     clock: C,
-    status: StatusCode,
+    conf: LimitReqConf,
 }
 
 impl Limiter {
@@ -49,8 +49,12 @@ impl<C: Clock + Clone> Limiter<C> {
         // An address that was quiet for so long has its whole burst again, as has one that was never seen.
         let life = period.checked_mul(burst)?.max(MIN_LIFE);
         let addresses = Addresses { shards: std::array::from_fn(|_| Mutex::new(Shard::new())), life };
-        let status = StatusCode::from_u16(conf.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-        Some(Self { limiter: RateLimiter::new(quota, addresses, clock.clone()), clock, status })
+        Some(Self { limiter: RateLimiter::new(quota, addresses, clock.clone()), clock, conf: *conf })
+    }
+
+    /// Whether it limits in the same way.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.conf == other.conf
     }
 
     /// Counts a request; how long to wait if it is one too many.
@@ -62,7 +66,8 @@ impl<C: Clock + Clone> Limiter<C> {
     pub(crate) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         let Err(wait) = self.take(address) else { return Ok(()) };
         let detail = "this address asks more often than the site allows; wait as long as Retry-After says";
-        let mut response = refuse(Problem::new(self.status, "too_many_requests", detail));
+        let status = StatusCode::from_u16(self.conf.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+        let mut response = refuse(Problem::new(status, "too_many_requests", detail));
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
         Err(response)
@@ -71,7 +76,7 @@ impl<C: Clock + Clone> Limiter<C> {
 
 impl<C: Clock> fmt::Debug for Limiter<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Limiter").field("status", &self.status).finish_non_exhaustive()
+        formatter.debug_struct("Limiter").field("conf", &self.conf).finish_non_exhaustive()
     }
 }
 

@@ -21,8 +21,10 @@ impl Site {
         self.0.load_full()
     }
 
-    /// Puts others into force, for requests that begin from now on.
-    pub fn set(&self, settings: Settings) {
+    /// Puts others into force, for requests that begin from now on. A reload is no way to new requests for an address that
+    /// has had its number.
+    pub fn set(&self, mut settings: Settings) {
+        settings.policy.access.keep(&self.now().policy.access);
         self.0.store(Arc::new(settings));
     }
 

@@ -1,6 +1,12 @@
 //! Addresses: whose word is taken, who may ask, how often.
 
-use super::{Place, VISITOR};
+use axum::body::Body;
+use gateway::files::UploadKind;
+use gateway::{Gateway, Site};
+
+use super::{Place, VISITOR, settings};
+use crate::ask::{ask_from, request};
+use crate::fake::Fake;
 
 const PROXY: &str = "10.0.0.1:5000";
 const TRUST: &str = "http.set_real_ip_from = 10.0.0.0/8\n";
@@ -74,6 +80,25 @@ async fn each_address_has_its_own_requests() {
         let forged = format!("203.0.113.{number}");
         assert_eq!(place.get(&[("x-forwarded-for", forged.as_str())]).await.status, 429);
     }
+}
+
+/// Or whoever can wait for a reload would have twice the number.
+#[tokio::test]
+async fn a_reload_forgets_only_limits_that_changed() {
+    let store = Fake::new();
+    let id = store.add(&UploadKind::Normal, "txt", b"x");
+    let limit = |lines: &str| settings(&format!("http.limit_req = rate=1r/m burst={lines}"));
+    let site = Site::new(limit("1"));
+    let gateway = Gateway::new(store.into(), site.clone(), axum::Router::new());
+    let mut statuses = Vec::new();
+    for reload in [None, None, None, Some("1"), Some("0"), None] {
+        if let Some(lines) = reload {
+            site.set(limit(lines));
+        }
+        let answer = ask_from(&gateway, VISITOR, request("GET", &format!("/{id}"), &[], Body::empty())).await;
+        statuses.push(answer.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 429, 429, 200, 429]);
 }
 
 #[tokio::test]
