@@ -16,6 +16,8 @@ mod file_path;
 mod file_urls;
 pub mod files;
 mod flv;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod gateway;
 mod headers;
 mod limiter;

@@ -49,6 +49,12 @@ pub(crate) fn wanted(header: &str, len: u64, max: usize) -> Wanted {
     }
 }
 
+/// The ranges that lie in the file, as they were asked for; `None` if the header is ignored.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn asked(header: &str, len: u64, max: usize) -> Option<Vec<Range<u64>>> {
+    Some(parse(header, max)?.into_iter().filter_map(|spec| resolve(spec, len)).collect())
+}
+
 /// Joining may bring others near; repeat until none is.
 fn join_all(ranges: &mut Vec<Range<u64>>) {
     let mut at = 0;

@@ -12,6 +12,8 @@ pub mod config;
 pub mod daemon;
 pub mod file_id;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod group_name;
 pub mod peers;
 pub mod service;

@@ -47,8 +47,9 @@ impl LogicName {
 /// The name of a slave of `master`: what comes before the first `.` in the master's last seven characters, then
 /// prefix, then `.ext`. Without `ext` the slave has no extension.
 ///
-/// Refused: a master of fewer than 34 characters after `Mxx/`, and `-m` without an extension, which is the name
-/// of the master's metadata.
+/// Refused: a master of fewer than 34 characters after `Mxx/`, `-m` without an extension, which is the name of the metadata
+/// of a master without one, and what else would give the slave the name of its master or of its master's metadata, as the
+/// prefixes `.txt` and `.txt-m` do.
 pub fn slave_name(master: &LogicName, prefix: SlavePrefix, ext: FileExt) -> Result<LogicName, BadName> {
     const MIN_MASTER_LEN: usize = 34;
     let full = master.as_str();
@@ -65,5 +66,7 @@ pub fn slave_name(master: &LogicName, prefix: SlavePrefix, ext: FileExt) -> Resu
         None => full,
     };
     let dot = if ext.is_empty() || ext.starts_with('.') { "" } else { "." };
-    LogicName::parse(&format!("{stem}{}{dot}{ext}", prefix.as_str()))
+    let slave = LogicName::parse(&format!("{stem}{}{dot}{ext}", prefix.as_str()))?;
+    let is_taken = slave == *master || slave.metadata_owner().is_some_and(|owner| owner == *master);
+    if is_taken { Err(BadName::Master) } else { Ok(slave) }
 }

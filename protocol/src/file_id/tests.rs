@@ -109,6 +109,9 @@ fn slaves_are_named_after_their_master() {
     check(".tar.gz", "_s", "gz", Some("_s.gz"));
     check("468.txt", "-m", "", None);
     check("468.txt", "-m", "txt", Some("468-m.txt"));
+    check("468.txt", ".txt", "", None);
+    check("468.txt", ".txt-m", "", None);
+    check("468.txt", ".txt-n", "", Some("468.txt-n"));
 }
 
 #[test]
