@@ -6,11 +6,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use protocol::config::web_conf::TokenConf;
 use protocol::{FileId, GroupName};
 
 use crate::conditions::{Outcome, evaluate, range_counts};
 use crate::file_path::file_id;
+use crate::query::QueryString;
 use crate::range::{Wanted, asked, wanted};
+use crate::signed_url::UrlKeys;
+use crate::token::Tokens;
 use crate::validators::Validators;
 
 const ID: &str = "group1/M00/00/00/Ck0AC2sDXjmAORZMAAAADg4Qul0977.txt";
@@ -154,6 +158,66 @@ fn check_if_range(headers: &HeaderMap, validators: &Validators) {
     }
 }
 
+/// Time of the requests to which [`proofs`] belong.
+const NOW: i64 = 1_700_000_000;
+/// Seconds that tokens count after their time, and before it.
+const TTL: i64 = 600;
+const SKEW: i64 = 300;
+
+/// What a URL proves: its query, which may carry a token or a signature. Only who has the secret makes good ones.
+pub fn proofs(data: &[u8]) {
+    let Ok(query) = std::str::from_utf8(data) else { return };
+    let (Ok(uri), Ok(id), Ok(other)) =
+        (Uri::try_from(format!("/x?{query}")), FileId::parse(ID), FileId::parse(&ID.replace("977", "978")))
+    else {
+        return;
+    };
+    check_tokens(QueryString::of(&uri), &id, &other);
+    check_signatures(QueryString::of(&uri), &id, &other);
+}
+
+fn check_tokens(query: QueryString<'_>, id: &FileId, other: &FileId) {
+    let seconds = |seconds: i64| Duration::from_secs(seconds.unsigned_abs());
+    let tokens = Tokens::new(&TokenConf {
+        secret_key: "FastDFS1234567890".to_owned(),
+        token_ttl: seconds(TTL),
+        max_skew: seconds(SKEW),
+        allow_eternal: false,
+        bypass: Some(("X-Pass".to_owned(), String::new())),
+    });
+    let is_good = |name, query, now| tokens.check(name, query, &HeaderMap::new(), now).is_ok();
+    if !is_good(&id.name, query, NOW) {
+        return;
+    }
+    assert!(!is_good(&other.name, query, NOW), "{query:?} is good for two files");
+    let token = query.get("token").unwrap_or_default();
+    let time: i64 = query.get("ts").unwrap_or_default().parse().unwrap_or_default();
+    assert!((NOW - TTL..=NOW + SKEW).contains(&time), "{query:?} is too old or too young");
+    assert!(!is_good(&id.name, query, time + TTL + 1), "{query:?} never ends");
+    let alike = Uri::try_from(format!("/x?token={token}&ts={}", time - 1)).expect("a good query");
+    assert!(!is_good(&id.name, QueryString::of(&alike), NOW), "{query:?} is good for two times");
+}
+
+fn check_signatures(query: QueryString<'_>, id: &FileId, other: &FileId) {
+    let keys = UrlKeys::parse("2025 an old secret of some length\n2026 another one of the same kind\n");
+    let keys = keys.expect("good keys");
+    if keys.check(id, query, NOW).is_err() {
+        return;
+    }
+    assert!(keys.check(other, query, NOW).is_err(), "{query:?} is good for two files");
+    let get = |key| query.get(key).unwrap_or_default();
+    let expires: u64 = get("expires").parse().expect("a number");
+    assert!(expires > NOW.unsigned_abs(), "{query:?} has expired");
+    let filename = query.has("filename").then(|| get("filename"));
+    // One text only is the signature of one URL.
+    let made = ["2025", "2026"].into_iter().filter(|key| !query.has("k") || get("k") == **key).any(|key| {
+        let signed = keys.sign(id, expires, filename.as_deref(), Some(key)).unwrap_or_default();
+        let uri = Uri::try_from(format!("/x?{signed}")).expect("a good query");
+        QueryString::of(&uri).get("signature") == query.get("signature")
+    });
+    assert!(made, "{query:?} was signed by nobody");
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -178,6 +242,11 @@ mod tests {
     #[test]
     fn ranges_hold() {
         replay("range", range);
+    }
+
+    #[test]
+    fn proofs_hold() {
+        replay("proofs", proofs);
     }
 
     #[test]
