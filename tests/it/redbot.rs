@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::cluster::{Cluster, Daemon, FEW_DIRECTORIES, START};
+use crate::cluster::{Cluster, Config, Daemon, FEW_DIRECTORIES, START};
 use crate::conformance::{clients, scripts};
 use crate::group::limits;
 use crate::say::skipped;
@@ -102,8 +102,8 @@ async fn redbot_finds_no_fault() {
     let mut resources = files(&cluster).await;
     resources.extend(answers(&cluster).await);
     let other = tempfile::tempdir().expect("a scratch directory");
-    let (_other, redirect) = redirect(&cluster, other.path()).await;
-    resources.push(redirect);
+    let (_other, more) = of_another(&cluster, other.path()).await;
+    resources.extend(more);
 
     let reports = examine(&python, &resources);
     let mut faults = Vec::new();
@@ -230,10 +230,17 @@ async fn answers(cluster: &Cluster) -> Vec<Resource> {
     ]
 }
 
-/// A file that a second storage has lost and sends visitors to the first for.
-async fn redirect(cluster: &Cluster, dir: &Path) -> (Daemon, Resource) {
-    let sends_on = |conf: crate::cluster::Config| conf.add("response_mode = redirect").add(FEW_DIRECTORIES);
-    let other = Daemon::node(dir, address::fresh(), cluster.tracker.ip, sends_on).await;
+/// What a storage with settings of its own answers, which sends visitors to the first for a file that it has lost.
+async fn of_another(cluster: &Cluster, dir: &Path) -> (Daemon, Vec<Resource>) {
+    let page = dir.join("404.html");
+    std::fs::write(&page, "<!doctype html><title>Gone</title><p>Not here.</p>").expect("a scratch directory");
+    let settings = |conf: Config| {
+        conf.add("response_mode = redirect")
+            .add("http.charset = utf-8")
+            .add(&format!("http.error_page = 404 {}", page.display()))
+            .add(FEW_DIRECTORIES)
+    };
+    let other = Daemon::node(dir, address::fresh(), cluster.tracker.ip, settings).await;
     let stored =
         one_store::upload(&cluster.node.url("/v1/files"), "c.txt", b"Lost there.\n".repeat(10)).await;
     let name = stored.file_id.strip_prefix("group1/M00/").expect("an ID of the only path");
@@ -242,8 +249,16 @@ async fn redirect(cluster: &Cluster, dir: &Path) -> (Daemon, Resource) {
         std::fs::remove_file(&copy).map_err(|error| format!("{}: {error}", copy.display()))
     })
     .await;
-    let resource = Resource::new("a redirect", 307, &other.url(&format!("/{}", stored.file_id)));
-    (other, resource)
+    let text = "A line with its character set.\n".repeat(400).into_bytes();
+    let text = one_store::upload(&other.url("/v1/files"), "d.txt", text).await;
+    let resources = vec![
+        Resource::new("a redirect", 307, &other.url(&format!("/{}", stored.file_id))),
+        Resource::new("a text with a character set", 200, &text.url),
+        Resource::new("the site's page", 404, &other.url("/nothing")),
+        Resource::new("the problem beside it", 404, &other.url("/nothing"))
+            .with("Accept", "application/json"),
+    ];
+    (other, resources)
 }
 
 /// Python with REDbot.
