@@ -71,6 +71,14 @@ impl Buf for Data {
             Kind::File(piece) => piece.advance(len),
         }
     }
+
+    /// Of bytes in memory no copy is made.
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        match &mut self.0 {
+            Kind::Bytes(bytes) => bytes.copy_to_bytes(len),
+            Kind::File(piece) => piece.copy_to_bytes(len),
+        }
+    }
 }
 
 /// A body around another one, such as one that counts its bytes or slows it down.

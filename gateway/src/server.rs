@@ -9,6 +9,7 @@ mod limits;
 mod listener;
 mod phase;
 mod places;
+mod proxy_protocol;
 mod refusal;
 mod requests;
 mod rewind;
@@ -40,6 +41,9 @@ pub struct Connection {
     pub local: SocketAddr,
     /// Whether it is encrypted.
     pub secure: bool,
+    /// The client, as a proxy in front says by the PROXY protocol. Who reaches the listener can say anything: to be believed
+    /// only of peers that the site trusts.
+    pub proxied: Option<SocketAddr>,
 }
 
 /// What answers requests.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::rt::{Executor, Read, Write};
 use hyper::server::conn::http2;
@@ -33,6 +34,8 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const WINDOW: u32 = 1 << 20;
 /// Bytes of an answer that a stream holds until the client takes them.
 const SEND_BUFFER: usize = 128 << 10;
+/// Longest slice of an answer that is handed over at once: a frame.
+const SLICE: usize = 16 << 10;
 /// How often a silent peer is asked whether it is still there while it has streams, and how long it may think.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(20);
@@ -67,7 +70,7 @@ pub(super) async fn serve<A: App>(serving: Serving<A>, io: impl Read + Write + U
         async move {
             let response = requests.answer(request).await;
             let sending = requests.phase.send();
-            Ok::<_, Infallible>(response.map(|body| Counted { body, sending }))
+            Ok::<_, Infallible>(response.map(|body| Counted { body, slice: None, sending }))
         }
     });
     let streams = Streams { tasks, over };
@@ -111,30 +114,62 @@ where
     }
 }
 
-/// A body whose progress is told to the clock of the connection.
+/// A body whose progress is told to the clock of the connection. It goes out in small slices: hyper asks for the next one when
+/// the client has made room, so even a very slow reader is seen to take something.
 struct Counted {
     body: Body,
+    /// What has come of the body, but not gone out.
+    slice: Option<Data>,
     sending: Sending,
 }
 
+impl Counted {
+    fn next(&mut self) -> Option<Bytes> {
+        let slice = self.slice.as_mut()?;
+        let next = slice.copy_to_bytes(slice.remaining().min(SLICE));
+        if !slice.has_remaining() {
+            self.slice = None;
+        }
+        Some(next)
+    }
+}
+
 impl HttpBody for Counted {
-    type Data = Data;
+    type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Data>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.sending.progress();
-        Poll::Ready(frame)
+        loop {
+            if let Some(next) = self.next() {
+                return Poll::Ready(Some(Ok(Frame::data(next))));
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.slice = Some(data),
+                    Err(frame) => return Poll::Ready(Some(Ok(frame.map_data(|_| Bytes::new())))),
+                },
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.slice.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let slice = self.slice.as_ref().map_or(0, |slice| slice.remaining() as u64);
+        let hint = self.body.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + slice);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + slice);
+        }
+        whole
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use protocol::config::web_conf::ListenOn;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::connection::Serving;
 use super::phase::Phase;
 use super::places::Place;
+use super::proxy_protocol::{self, Proxied};
 use super::requests::Requests;
 use super::{App, Connection, Edge, HttpLimits, refusal};
 
@@ -80,7 +81,12 @@ impl HttpServer {
                 continue;
             };
             let Ok(local) = stream.local_addr() else { continue };
-            let from = Connection { peer: canonical(peer), local: canonical(local), secure: self.on.ssl };
+            let from = Connection {
+                peer: canonical(peer),
+                local: canonical(local),
+                secure: self.on.ssl,
+                proxied: None,
+            };
             let requests = Requests { app: app.clone(), from, limits, phase: Arc::new(Phase::default()) };
             let serving = Serving { requests, stop: stop.clone(), tasks: tasks.clone() };
             let work = serve(serving, stream, self.on, self.edge.clone(), place);
@@ -94,7 +100,7 @@ impl HttpServer {
         }
         drop(self.listener);
         tasks.close();
-        if tokio::time::timeout(self.edge.limits().drain_timeout, tasks.wait()).await.is_err() {
+        if timeout(self.edge.limits().drain_timeout, tasks.wait()).await.is_err() {
             warn!(connections = tasks.len(), "drain deadline passed, dropping connections");
             abort.cancel();
             tasks.wait().await;
@@ -111,14 +117,17 @@ impl HttpServer {
 
 /// Serves a connection, if its address may have another one.
 async fn serve(
-    serving: Serving<impl App>,
+    mut serving: Serving<impl App>,
     mut stream: TcpStream,
     on: ListenOn,
     edge: Edge,
     mut place: Place,
 ) {
+    if on.proxy_protocol && !learn_client(&mut serving, &mut stream).await {
+        return;
+    }
     let Requests { from, limits, .. } = &serving.requests;
-    let has_place = place.claim(from.peer.ip(), limits.connections_per_address);
+    let has_place = place.claim(from.proxied.unwrap_or(from.peer).ip(), limits.connections_per_address);
     match (on.ssl, edge.tls()) {
         _ if !has_place => {
             debug!(peer = %from.peer, "connection refused, the address has enough");
@@ -131,6 +140,29 @@ async fn serve(
         (true, None) => {}
         (false, _) => serving.clear(stream).await,
     }
+}
+
+/// Reads what a proxy in front says; false if the connection has to end.
+async fn learn_client(serving: &mut Serving<impl App>, stream: &mut TcpStream) -> bool {
+    let proxy = serving.requests.from.peer;
+    let header = timeout(serving.requests.limits.header_timeout, proxy_protocol::read(stream));
+    let header = tokio::select! {
+        header = header => header,
+        () = serving.stop.cancelled() => return false,
+    };
+    match header {
+        Ok(Ok(Proxied::Own)) => {}
+        Ok(Ok(Proxied::Client(client))) => serving.requests.from.proxied = Some(canonical(client)),
+        Ok(Err(error)) => {
+            debug!(%proxy, %error, "connection closed");
+            return false;
+        }
+        Err(_) => {
+            debug!(%proxy, "connection closed, no header of the PROXY protocol came");
+            return false;
+        }
+    }
+    true
 }
 
 /// Binds an address; port 0 lets the system choose. An IPv6 address takes IPv6 clients only, as `listen` of nginx does.
@@ -150,8 +182,8 @@ fn listen(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpListener> {
 
 /// Ends connections whose reader has taken nothing for so long (`TCP_USER_TIMEOUT`). The kernel alone knows: a send buffer of
 /// megabytes is writable again only when a third of it has gone, which a slow reader needs minutes for.
-fn set_send_timeout(listener: &TcpListener, timeout: Duration) -> io::Result<()> {
-    let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+fn set_send_timeout(listener: &TcpListener, longest: Duration) -> io::Result<()> {
+    let milliseconds = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
     Ok(sockopt::set_tcp_user_timeout(listener, milliseconds)?)
 }
 

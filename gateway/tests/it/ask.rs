@@ -61,7 +61,12 @@ pub fn here() -> Connection {
 }
 
 fn from(peer: &str) -> Connection {
-    Connection { peer: peer.parse().unwrap(), local: "127.0.17.1:80".parse().unwrap(), secure: false }
+    Connection {
+        peer: peer.parse().unwrap(),
+        local: "127.0.17.1:80".parse().unwrap(),
+        secure: false,
+        proxied: None,
+    }
 }
 
 /// A request with headers.

@@ -1,18 +1,22 @@
 //! What goes over the sockets: framing of answers on kept connections, old clients, timeouts and the drain.
 
 mod framing;
+mod http2;
 mod limits;
+mod listeners;
 mod patience;
 mod places;
 mod sendfile;
 mod sizes;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway::Settings;
-use gateway::server::{HttpLimits, HttpServer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use gateway::server::{Edge, HttpLimits};
+use protocol::config::web_conf::ListenOn;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -34,8 +38,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(settings: Settings, limits: HttpLimits) -> Self {
+        Self::over(&Edge::new(limits), ListenOn::plain("127.0.17.1:0".parse().unwrap()), settings)
+    }
+
+    /// A server that listens so.
+    fn over(edge: &Edge, on: ListenOn, settings: Settings) -> Self {
         let store = Fake::new();
-        let server = HttpServer::bind("127.0.17.1:0".parse().unwrap(), limits).await.unwrap();
+        let server = edge.bind(on).unwrap();
         let address = server.local_addr().unwrap();
         let stop = CancellationToken::new();
         let gateway = over(&store, settings);
@@ -81,14 +90,19 @@ impl Raw {
 }
 
 /// A client that reads answers strictly by RFC 9112, 6.3: not a byte more, not a byte less.
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    stream: S,
     pub(crate) left: Vec<u8>,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    fn over(stream: S) -> Self {
+        Self { stream, left: Vec::new() }
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
+        self.stream.flush().await.unwrap();
     }
 
     /// Reads more; whether the connection still lives.
