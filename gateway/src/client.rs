@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use protocol::config::web_conf::{RealIpConf, RealIpHeader};
 
+use crate::server::Connection;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -21,6 +23,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// The client of a request on a connection. Where a proxy speaks by the PROXY protocol, headers are not asked.
+    pub fn on(conf: &RealIpConf, connection: &Connection, headers: &HeaderMap) -> Self {
+        let Some(told) = connection.proxied else { return Self::of(conf, connection.peer, headers) };
+        let trusted = is_trusted(&conf.from, connection.peer.ip().to_canonical());
+        // Who is not trusted may be a proxy all the same, so nobody counts as being on this machine.
+        Self { address: if trusted { told } else { connection.peer }, behind_proxy: true }
+    }
+
     /// The client of a request on a connection from `peer`.
     pub fn of(conf: &RealIpConf, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let ip = peer.ip().to_canonical();
@@ -122,6 +132,27 @@ mod tests {
             map.append(name, value);
         });
         Client::of(conf, SocketAddr::new(ip(peer), 4000), &map)
+    }
+
+    #[test]
+    fn the_proxy_protocol_is_believed_of_trusted_peers_and_never_makes_a_client_local() {
+        let conf = conf(RealIpHeader::XForwardedFor, false);
+        let headers = HeaderMap::from_iter([(super::X_FORWARDED_FOR, "192.0.2.9".parse().unwrap())]);
+        for (peer, told, expected) in [
+            ("10.0.0.1:80", "192.0.2.7:4000", "192.0.2.7:4000"),
+            ("10.0.0.1:80", "127.0.0.1:4000", "127.0.0.1:4000"),
+            ("192.0.2.1:80", "127.0.0.1:4000", "192.0.2.1:80"),
+            ("127.0.0.2:80", "192.0.2.7:4000", "127.0.0.2:80"),
+        ] {
+            let connection = Connection {
+                peer: peer.parse().unwrap(),
+                local: "10.0.0.2:80".parse().unwrap(),
+                secure: false,
+                proxied: Some(told.parse().unwrap()),
+            };
+            let client = Client::on(&conf, &connection, &headers);
+            assert_eq!(client, Client { address: expected.parse().unwrap(), behind_proxy: true }, "{peer}");
+        }
     }
 
     #[test]

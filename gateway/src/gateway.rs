@@ -47,7 +47,7 @@ impl<F: Files> Gateway<F> {
 impl<F: Files> App for Gateway<F> {
     async fn call(&self, connection: &Connection, request: Request) -> Response<Body> {
         let settings = self.site.now();
-        let client = Client::of(&settings.policy.access.real_ip, connection.peer, request.headers());
+        let client = Client::on(&settings.policy.access.real_ip, connection, request.headers());
         let log = settings.access_log.as_ref().map(|log| log.begin(connection, client.address, &request));
         let response = self.respond(&settings, client, connection.secure, request).await;
         match log {

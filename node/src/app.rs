@@ -165,7 +165,7 @@ impl App {
             replication,
             services,
             http,
-            control: Control::new(site.clone(), conf.daemon.network_timeout),
+            control: Control::new(site.clone(), edge, conf.daemon.network_timeout),
             site,
             allow_hosts: conf.daemon.allow_hosts.clone(),
             save_interval: conf.sync_stat_file_interval,

@@ -65,7 +65,7 @@ impl Front {
         };
         let first = conf.groups.first().map(|group| group.name).ok_or(StartError::Lost)?;
         let files = Arc::new(FrontFiles { first, groups, others });
-        let control = Control::new(site.clone(), conf.network_timeout);
+        let control = Control::new(site.clone(), edge, conf.network_timeout);
         Ok(Self { files, watch, http, site, control, _lock: lock })
     }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use crate::control::Control;
 use crate::files::{self, FileError};
 use crate::peers::last_run::{self, LastRun};
 use crate::peers::{self, Peers};
@@ -132,6 +133,7 @@ pub struct App {
     shared: Arc<Shared>,
     services: Vec<NativeService>,
     http: Vec<HttpServer>,
+    control: Control,
     allow_hosts: AllowHosts,
     check_interval: Duration,
     _lock: DataLock,
@@ -185,7 +187,15 @@ impl App {
         let (parameters, saver) = (params.serialize(), Saver::new(data));
         let shared = Arc::new(Shared::new(cluster, saver, parameters, conf.storage_http_port, last_run));
         let check_interval = conf.check_active_interval;
-        Ok(Self { shared, services, http, allow_hosts: conf.daemon.allow_hosts, check_interval, _lock: lock })
+        Ok(Self {
+            shared,
+            services,
+            http,
+            control: Control { edge },
+            allow_hosts: conf.daemon.allow_hosts,
+            check_interval,
+            _lock: lock,
+        })
     }
 
     /// The first native address.
@@ -196,6 +206,11 @@ impl App {
     /// The first HTTP address.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http.first().and_then(|server| server.local_addr().ok())
+    }
+
+    /// For changes while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Serves until `stop` is cancelled, then drains and saves.

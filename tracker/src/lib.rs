@@ -4,6 +4,7 @@
 //! calls of it, `files` keeps it on disk, `app` starts and stops all of them.
 
 mod app;
+mod control;
 mod files;
 mod http;
 mod native;
@@ -12,3 +13,4 @@ mod saver;
 pub mod state;
 
 pub use app::{App, StartError};
+pub use control::Control;

@@ -167,7 +167,7 @@ impl App {
     /// For changes while it runs.
     pub(crate) fn control(&self) -> Control {
         match self {
-            Self::Tracker(_) => Control::Tracker,
+            Self::Tracker(app) => Control::Tracker(app.control()),
             Self::Node(app) => Control::Http(app.control()),
             Self::Gateway(front) => Control::Http(front.control()),
         }
@@ -186,24 +186,26 @@ impl App {
 /// A handle on a daemon that runs.
 #[derive(Debug, Clone)]
 pub(crate) enum Control {
-    Tracker,
+    Tracker(tracker::Control),
     Http(node::Control),
 }
 
 impl Control {
     /// Puts into force what a running daemon takes; if that fails, all stays as it is. Blocking.
-    pub(crate) fn reload(&self, settings: &DaemonSettings) -> Result<(), node::ReloadError> {
+    pub(crate) fn reload(&self, settings: &DaemonSettings) -> anyhow::Result<()> {
         match (self, settings) {
-            (Self::Http(control), DaemonSettings::Node(conf)) => control.reload(&conf.web),
-            (Self::Http(control), DaemonSettings::Gateway(conf)) => control.reload(&conf.web),
-            _ => Ok(()),
+            (Self::Http(control), DaemonSettings::Node(conf)) => control.reload(&conf.web)?,
+            (Self::Http(control), DaemonSettings::Gateway(conf)) => control.reload(&conf.web)?,
+            (Self::Tracker(control), DaemonSettings::Tracker(conf)) => control.reload(conf)?,
+            _ => {}
         }
+        Ok(())
     }
 
     /// Opens access logs anew.
     pub(crate) fn reopen_logs(&self) {
         match self {
-            Self::Tracker => {}
+            Self::Tracker(_) => {}
             Self::Http(control) => control.reopen_logs(),
         }
     }

@@ -44,15 +44,17 @@ impl Edge {
         Self(Arc::new(Shared { limits: ArcSwap::from_pointee(limits), places: Arc::default(), tls }))
     }
 
-    /// Puts limits and certificates into force, for connections that begin from now on. If a certificate cannot be used,
-    /// all of those in force stay. Listeners, TLS versions and the lengths of listen queues need a restart. Blocking.
+    /// Puts certificates and limits into force for connections that begin from now on, all or none: a certificate that cannot
+    /// be used changes nothing. Listeners, TLS versions and the lengths of listen queues need a restart. Blocking.
     pub fn reload(&self, limits: &LimitsConf, tls: &TlsConf) -> Result<(), BadCertificate> {
+        if let Some((certificates, _)) = &self.0.tls
+            && !tls.certificates.is_empty()
+        {
+            certificates.reload(tls)?;
+        }
         let drain_timeout = self.limits().drain_timeout;
         self.0.limits.store(Arc::new(HttpLimits::of(limits, tls, drain_timeout)));
-        match &self.0.tls {
-            Some((certificates, _)) if !tls.certificates.is_empty() => certificates.reload(tls),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Binds a listener.

@@ -70,6 +70,10 @@ impl ListenOn {
         if listeners.iter().any(|listener| listener.ssl) && !keys.is_given("http.ssl_certificate") {
             keys.refuse(key, "ssl needs http.ssl_certificate and http.ssl_certificate_key");
         }
+        if listeners.iter().any(|listener| listener.proxy_protocol) && !keys.is_given("http.set_real_ip_from")
+        {
+            keys.warn(key, "nobody is believed by proxy_protocol; name the proxies by http.set_real_ip_from");
+        }
         listeners
     }
 }
