@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -289,16 +289,24 @@ impl Shelves {
 
     /// The file of this store that a symbolic link leads to.
     pub(super) fn link_target(&self, name: &LogicName) -> Result<LogicName, ReadError> {
-        let target = self.read_path(name)?.dir.read_link(name.true_name())?;
-        let paths = (0..=u8::MAX).map(StorePathIndex).zip(&self.paths);
-        paths
-            .filter_map(|(index, path)| {
-                // By components: the reference writes `//` where the configured path ends in a slash.
-                let below = Path::new(&target).strip_prefix(path.dir.path()).ok()?.to_str()?;
-                LogicName::parse(&format!("{index}/{below}")).ok()
-            })
-            .next()
-            .ok_or(ReadError::NotFound)
+        let dir = &self.read_path(name)?.dir;
+        let target = dir.read_link(name.true_name())?;
+        // By components: the reference writes `//` where the configured path ends in a slash.
+        let as_written = self.name_below(Path::new(&target), |path| Some(path.dir.path().to_owned()));
+        // The same place may have other paths: links on the way to it, a disk that was moved.
+        let by_place = || {
+            let target = dir.path().join(name.true_name()).canonicalize().ok()?;
+            self.name_below(&target, |path| path.dir.path().canonicalize().ok())
+        };
+        as_written.or_else(by_place).ok_or(ReadError::NotFound)
+    }
+
+    /// The name of a file below one of the store paths, which are where `place` says.
+    fn name_below(&self, file: &Path, place: impl Fn(&StorePath) -> Option<PathBuf>) -> Option<LogicName> {
+        (0..=u8::MAX).map(StorePathIndex).zip(&self.paths).find_map(|(index, path)| {
+            let below = file.strip_prefix(place(path)?).ok()?.to_str()?;
+            LogicName::parse(&format!("{index}/{below}")).ok()
+        })
     }
 
     /// Metadata has commands of its own; as a file, nobody is to see it.

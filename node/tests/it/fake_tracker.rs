@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use protocol::cluster::{CheckSync, GetMyIp, Join, JoinAnswer, StorageStatus, SyncSource, SyncSourceAnswer};
+use protocol::cluster::{
+    CheckSync, GetMyIp, Join, JoinAnswer, StorageStats, StorageStatus, SyncSource, SyncSourceAnswer,
+};
 use protocol::config::params::ClusterParams;
 use protocol::service::{Connection, ConnectionError, NativeService, ServiceLimits};
-use protocol::tracker::{FetchStorageIds, StorageIdsChunk};
+use protocol::tracker::{FetchStorageIds, StorageIdsChunk, StorageRecord};
 use protocol::wire::{Empty, Request, Response};
 use protocol::{Command, Status, StorageId};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -108,5 +110,29 @@ fn answer(cluster: &Cluster, command: Command, body: &[u8], peer: IpAddr) -> Res
         Command::STORAGE_BEAT | Command::REPORT_DISK_USAGE => Ok(CheckSync::default().to_frame()),
         Command::CHANGELOG_REQ => Ok(Bytes::new().to_frame()),
         _ => Err(Status::EINVAL),
+    }
+}
+
+/// As a tracker describes a member.
+pub(crate) fn record(at: SocketAddr, status: StorageStatus) -> StorageRecord {
+    StorageRecord {
+        status,
+        rw_mode: 6,
+        id: StorageId::parse(&at.ip().to_string()).expect("an id"),
+        ip: Some(at.ip()),
+        source: None,
+        version: "6.16.1".to_owned(),
+        join_time: 1,
+        up_time: 1,
+        total_mb: 1,
+        free_mb: 1,
+        reserved_mb: 1,
+        upload_priority: 1,
+        store_path_count: 1,
+        subdir_count: 4,
+        current_write_path: 0,
+        port: at.port().into(),
+        stats: StorageStats::default(),
+        is_trunk_server: 0,
     }
 }

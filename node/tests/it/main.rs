@@ -3,6 +3,7 @@
 mod address;
 mod fake_member;
 mod fake_tracker;
+mod front;
 mod golden;
 mod group;
 mod hostile;

@@ -96,15 +96,15 @@ impl Lagging {
     }
 }
 
-fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).expect("a status line").parse().expect("a number")
 }
 
-fn body(answer: &str) -> &str {
+pub(crate) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").expect("a head").1
 }
 
-fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     let head = answer.split_once("\r\n\r\n").expect("a head").0;
     head.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -118,13 +118,13 @@ async fn holder() -> Running {
 }
 
 /// A name that this member could have given just now.
-fn name_by(source: IpAddr, content: &str) -> FileId {
+pub(crate) fn name_by(source: IpAddr, content: &str) -> FileId {
     let IpAddr::V4(ip) = source else { panic!("tests run on IPv4") };
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later");
     named(ip, u32::try_from(since.as_secs()).expect("before 2106"), content)
 }
 
-fn named(ip: std::net::Ipv4Addr, timestamp: u32, content: &str) -> FileId {
+pub(crate) fn named(ip: std::net::Ipv4Addr, timestamp: u32, content: &str) -> FileId {
     let random = fastrand::u32(..);
     let size = SizeField::normal(content.len() as u64, random);
     let code =

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use protocol::client::{ClientLimits, Pool, StorageClient};
-use protocol::cluster::{GroupReplication, ReplicationReport, StorageStats, StorageStatus};
+use protocol::cluster::{GroupReplication, ReplicationReport, StorageStatus};
 use protocol::storage::{Download, FileInfo, FileInfoFlags};
-use protocol::tracker::{Server, ServerListAnswer, StorageList, StorageRecord};
+use protocol::tracker::{Server, ServerListAnswer, StorageList};
 use protocol::wire::{Empty, Request, Response};
 use protocol::{AddressWidth, Command, FileId, GroupName, Status, StorageId};
 use tokio::net::TcpListener;
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use super::{Lagging, body, header, holder, name_by, named, place, status};
 use crate::address::fresh;
 use crate::fake_member::{FakeMember, Reply};
+use crate::fake_tracker::record;
 use crate::wire::{Heard, Wire, whole};
 
 /// Far less than the timeouts of a node that waits for one member.
@@ -187,30 +188,6 @@ async fn a_tracker_names_the_holder_that_the_list_does_not_have_yet() {
     let lagging = Lagging::with(&[], "", Arc::new(habit)).await;
     let id = newcomer.upload(b"by a new member", "txt").await;
     assert_eq!(body(&lagging.get(&id).await), "by a new member");
-}
-
-/// As a tracker describes a member.
-fn record(at: SocketAddr, status: StorageStatus) -> StorageRecord {
-    StorageRecord {
-        status,
-        rw_mode: 6,
-        id: StorageId::parse(&at.ip().to_string()).expect("an id"),
-        ip: Some(at.ip()),
-        source: None,
-        version: "6.16.1".to_owned(),
-        join_time: 1,
-        up_time: 1,
-        total_mb: 1,
-        free_mb: 1,
-        reserved_mb: 1,
-        upload_priority: 1,
-        store_path_count: 1,
-        subdir_count: 4,
-        current_write_path: 0,
-        port: at.port().into(),
-        stats: StorageStats::default(),
-        is_trunk_server: 0,
-    }
 }
 
 /// A tracker that started just now names nobody as the holder of anything yet.
