@@ -14,7 +14,7 @@ mod content;
 mod crash;
 mod daemons;
 mod dev;
-
+mod gateway;
 mod group;
 mod hostile;
 mod memory;

@@ -16,7 +16,7 @@ fn check(place: &Place, arguments: &[&str]) -> (i32, String) {
 #[test]
 fn our_own_files_are_clean() {
     let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/conf");
-    let files = ["tracker.conf", "storage.conf", "client.conf", "storage_ids.conf"];
+    let files = ["tracker.conf", "storage.conf", "client.conf", "storage_ids.conf", "mod_fastdfs.conf"];
     let paths: Vec<String> = files.iter().map(|name| conf.join(name).display().to_string()).collect();
     let mut arguments = vec!["--strict"];
     arguments.extend(paths.iter().map(String::as_str));

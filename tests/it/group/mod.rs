@@ -34,11 +34,17 @@ impl Group {
     /// Starts the trackers together and the storages one after another, so that the first is the source of the others. All
     /// are active when this returns.
     pub(crate) async fn start(trackers: &[Make], nodes: &[Make]) -> Self {
+        Self::start_told(trackers, nodes, "").await
+    }
+
+    /// The same with more lines in the trackers' configurations.
+    pub(crate) async fn start_told(trackers: &[Make], nodes: &[Make], lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let trackers: Vec<_> =
             trackers.iter().map(|make| Server::tracker(*make, dir.path(), address::fresh())).collect();
         let mut group = Self { trackers, nodes: Vec::new(), dir: Some(dir) };
         for tracker in &mut group.trackers {
+            tracker.tell(lines);
             tracker.start();
         }
         for tracker in &mut group.trackers {

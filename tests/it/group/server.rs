@@ -98,6 +98,12 @@ impl Server {
         Self { make, ip, base, conf, role, process: None, cut: None }
     }
 
+    /// Adds lines to its configuration, before all others.
+    pub(crate) fn tell(&self, lines: &str) {
+        let text = std::fs::read_to_string(&self.conf).expect("it was written before");
+        self.write(&format!("{lines}\n{text}"));
+    }
+
     fn write(&self, text: &str) {
         std::fs::write(&self.conf, text).expect("the scratch directory can be written");
     }
