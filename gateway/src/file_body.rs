@@ -50,7 +50,7 @@ pub(crate) struct FileBody {
     source: Arc<dyn Source>,
     segments: VecDeque<Segment>,
     left: u64,
-    /// Most bytes of a piece that goes by the queue.
+    /// Most bytes of a piece.
     piece: u64,
     way: Way,
 }
@@ -75,7 +75,7 @@ impl FileBody {
         self.left
     }
 
-    /// Makes pieces that go by the queue no longer than this.
+    /// Makes pieces no longer than this, whichever way they go; before the first piece.
     pub(crate) fn set_piece(&mut self, len: u64) {
         self.piece = len.clamp(1, sendfile::PIECE as u64);
     }
@@ -91,8 +91,9 @@ impl FileBody {
     pub(crate) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Data>>> {
         let next = match &mut self.way {
             Way::Bytes(stream) => {
-                let stream =
-                    stream.get_or_insert_with(|| read(&self.source, std::mem::take(&mut self.segments)));
+                let stream = stream.get_or_insert_with(|| {
+                    read(&self.source, std::mem::take(&mut self.segments), self.piece.min(PIECE))
+                });
                 ready!(stream.poll_next_unpin(context)).map(|piece| piece.map(Data::from))
             }
             Way::Queue { queue, fetching } => {
@@ -158,9 +159,13 @@ fn check_whole(bytes: &Bytes, len: u64) -> io::Result<()> {
 }
 
 /// The segments as bytes.
-fn read(source: &Arc<dyn Source>, segments: VecDeque<Segment>) -> BoxStream<'static, io::Result<Bytes>> {
+fn read(
+    source: &Arc<dyn Source>,
+    segments: VecDeque<Segment>,
+    longest: u64,
+) -> BoxStream<'static, io::Result<Bytes>> {
     let source = Arc::clone(source);
-    let pieces = stream::iter(Pieces(segments)).map(move |piece| {
+    let pieces = stream::iter(Pieces { segments, longest }).map(move |piece| {
         let source = Arc::clone(&source);
         async move {
             match piece {
@@ -205,16 +210,19 @@ impl<F: Files> Source for Opened<F> {
 }
 
 /// Cuts file segments into pieces, one at a time.
-struct Pieces(VecDeque<Segment>);
+struct Pieces {
+    segments: VecDeque<Segment>,
+    longest: u64,
+}
 
 impl Iterator for Pieces {
     type Item = Segment;
 
     fn next(&mut self) -> Option<Segment> {
-        match self.0.pop_front()? {
-            Segment::File(part) if part.end - part.start > PIECE => {
-                let cut = part.start + PIECE;
-                self.0.push_front(Segment::File(cut..part.end));
+        match self.segments.pop_front()? {
+            Segment::File(part) if part.end - part.start > self.longest => {
+                let cut = part.start + self.longest;
+                self.segments.push_front(Segment::File(cut..part.end));
                 Some(Segment::File(part.start..cut))
             }
             segment => Some(segment),
