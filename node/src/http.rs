@@ -6,7 +6,8 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, UploadSpec, WriteError,
+    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, UploadSpec, Version,
+    WriteError,
 };
 use protocol::{FileId, GroupName};
 
@@ -49,6 +50,14 @@ impl Files for NodeFiles {
             return Ok(Located::Missing);
         }
         reading::read_small(self.store.reader(), &id.name, max).await
+    }
+
+    fn version(&self, id: &FileId) -> Option<Version> {
+        if self.is_own(id) { self.store.reader().version(&id.name) } else { None }
+    }
+
+    fn sent_again(&self, len: u64) {
+        self.store.counters().downloaded(len);
     }
 
     async fn find(&self, id: &FileId) -> Result<RemoteFile, FindError> {

@@ -16,9 +16,9 @@ pub(crate) async fn locate(reader: &Reader, name: &LogicName) -> io::Result<Loca
 /// Reads a small file, or opens a larger one.
 pub(crate) async fn read_small(reader: &Reader, name: &LogicName, max: usize) -> io::Result<Located<Read>> {
     let read = reader.read_small(name, 0, 0, max).await.map(|read| match read {
-        SmallRead::Content { modified, mutable, content, .. } => {
+        SmallRead::Content { modified, mutable, version, content, .. } => {
             reader.counters().downloaded(content.len() as u64);
-            Read::Content { content, modified, mutable }
+            Read::Content { content, modified, mutable, version }
         }
         SmallRead::Large(file) => {
             reader.counters().downloaded(file.len);

@@ -4,7 +4,8 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, Upload, UploadSpec, WriteError,
+    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, Upload, UploadSpec, Version,
+    WriteError,
 };
 use protocol::{FileId, GroupName};
 
@@ -66,6 +67,10 @@ impl Files for FrontFiles {
             Some(reader) => reading::read_small(reader, &id.name, max).await,
             None => Ok(Located::Missing),
         }
+    }
+
+    fn version(&self, id: &FileId) -> Option<Version> {
+        self.reader(id.group)?.version(&id.name)
     }
 
     async fn find(&self, id: &FileId) -> Result<RemoteFile, FindError> {

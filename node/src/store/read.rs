@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use gateway::files::OpenFile;
+use gateway::files::{OpenFile, Version};
 use protocol::LogicName;
 use protocol::file_id::{FileKind, StorePathIndex};
 use rustix::fs::{FileType, Stat, fstat};
@@ -54,6 +54,8 @@ pub enum SmallRead {
         modified: SystemTime,
         /// Whether the content can change under this name.
         mutable: bool,
+        /// As [`OpenFile::version`].
+        version: Option<Version>,
         /// The part, cut at the end of the file.
         content: Bytes,
     },
@@ -70,6 +72,13 @@ impl Reader {
         }
         let (shelves, wanted) = (Arc::clone(&self.0), name.clone());
         self.pool_of(name)?.pool.run(move || shelves.open(&wanted)).await?
+    }
+
+    /// What has the name now, links not followed. Blocks if the kernel has forgotten the name, so it is for those that
+    /// were read a short while ago.
+    pub fn version(&self, name: &LogicName) -> Option<Version> {
+        let path = self.0.path(name.store_path())?;
+        Version::of(&path.dir.stat(name.true_name()).ok()?)
     }
 
     /// Reads a part of an open file. Blocking work is done on the store path's threads.
@@ -143,6 +152,7 @@ impl Reader {
                     len: file.len,
                     modified: file.modified,
                     mutable: file.mutable,
+                    version: file.version,
                     content,
                 })
             }
@@ -225,7 +235,8 @@ pub(super) fn opened(file: File, name: &LogicName, kind: Option<FileKind>) -> Re
         None => (mtime(&stat), true),
     };
     let len = u64::try_from(stat.st_size).unwrap_or(0);
-    Ok(OpenFile { file: Arc::new(file), offset: 0, len, modified, mutable })
+    let version = Version::of(&stat);
+    Ok(OpenFile { file: Arc::new(file), offset: 0, len, modified, mutable, version })
 }
 
 fn mtime(stat: &Stat) -> SystemTime {

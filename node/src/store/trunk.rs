@@ -96,6 +96,7 @@ fn member(file: File, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadE
             len: size.into(),
             modified: UNIX_EPOCH + Duration::from_secs(code.timestamp.into()),
             mutable: false,
+            version: None,
         })),
         b'L' if size <= 255 => {
             let mut text = vec![0; usize::try_from(size).unwrap_or(0)];
