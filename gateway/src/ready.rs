@@ -134,15 +134,15 @@ impl Ready {
         if let Some(old) = shard.entries.get(&entry.path).map(Arc::clone) {
             shard.remove(&old);
         }
+        // Room is made first: what comes is asked for by nobody yet, and would go before all that is.
+        if entry.is_open() && shard.open >= self.0.max_open {
+            shard.drop_one(true);
+        }
+        while shard.bytes + entry.bytes() > self.0.max_bytes && shard.drop_one(false) {}
         shard.bytes += entry.bytes();
         shard.open += usize::from(entry.is_open());
         shard.entries.insert(entry.path.clone(), Arc::clone(&entry));
         shard.order.push_back(entry);
-        while shard.bytes > self.0.max_bytes || shard.open > self.0.max_open {
-            if !shard.drop_one() {
-                break;
-            }
-        }
     }
 }
 
@@ -179,15 +179,17 @@ impl Shard {
         self.open -= usize::from(entry.is_open());
     }
 
-    /// Drops the oldest entry that was not asked for since its last turn; false if there is none at all.
-    fn drop_one(&mut self) -> bool {
-        while let Some(entry) = self.order.pop_front() {
-            if entry.is_used.swap(false, Ordering::Relaxed) {
-                self.order.push_back(entry);
-            } else {
+    /// Drops the oldest entry that was not asked for since its last turn; of all, or of the open ones.
+    fn drop_one(&mut self, of_open: bool) -> bool {
+        // At the latest in the second round.
+        for _ in 0..2 * self.order.len() {
+            let Some(entry) = self.order.pop_front() else { return false };
+            let counts = entry.is_open() || !of_open;
+            if counts && !entry.is_used.swap(false, Ordering::Relaxed) {
                 self.forget(&entry);
                 return true;
             }
+            self.order.push_back(entry);
         }
         false
     }
@@ -221,3 +223,6 @@ async fn sweep(shelf: Weak<Shelf>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! A whole node in the test process, over real sockets, with a tracker that only says what a storage needs to hear.
 
 mod address;
+mod again;
 mod fake_member;
 mod fake_tracker;
 mod front;
