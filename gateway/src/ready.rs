@@ -14,7 +14,7 @@ use http::HeaderMap;
 use protocol::FileId;
 use rustix::process::{Resource, getrlimit};
 
-use crate::files::{SmallRead, Version};
+use crate::files::{Files, SmallRead, Version};
 use crate::settings::Settings;
 
 /// Bytes of all contents and what belongs to them.
@@ -105,8 +105,18 @@ impl Ready {
         Self(Arc::new(Shelf { shards, max_bytes, max_open, is_swept: AtomicBool::new(false) }))
     }
 
-    /// What was kept for a path under these settings. The caller checks that the file is still the same.
-    pub(crate) fn get(&self, path: &str, settings: &Arc<Settings>) -> Option<Arc<Entry>> {
+    /// What was kept for a path, if the file under the name is still the same.
+    pub(crate) fn get(&self, files: &impl Files, settings: &Arc<Settings>, path: &str) -> Option<Arc<Entry>> {
+        let entry = self.find(path, settings)?;
+        if files.version(&entry.id) == Some(entry.version) {
+            files.sent_again(entry.len);
+            return Some(entry);
+        }
+        self.remove(&entry);
+        None
+    }
+
+    fn find(&self, path: &str, settings: &Arc<Settings>) -> Option<Arc<Entry>> {
         let entry = self.0.shard(path).entries.get(path).map(Arc::clone)?;
         if !std::ptr::eq(entry.settings.as_ptr(), Arc::as_ptr(settings)) {
             self.remove(&entry);
@@ -117,7 +127,7 @@ impl Ready {
     }
 
     /// Forgets an entry.
-    pub(crate) fn remove(&self, entry: &Arc<Entry>) {
+    fn remove(&self, entry: &Arc<Entry>) {
         self.0.shard(&entry.path).remove(entry);
     }
 

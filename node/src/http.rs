@@ -6,8 +6,7 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, UploadSpec, Version,
-    WriteError,
+    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, UploadSpec, Version, WriteError,
 };
 use protocol::{FileId, GroupName};
 

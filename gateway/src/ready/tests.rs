@@ -58,13 +58,13 @@ async fn memory_and_open_files_stay_bounded() {
         } else {
             ready.keep(entry(&path, &settings, small(at)));
         }
-        assert!(ready.get(&path, &settings).is_some(), "the last one is there");
+        assert!(ready.find(&path, &settings).is_some(), "the last one is there");
         let (bytes, open) = total(&ready);
         assert!(bytes <= SHARDS * 20_000 && open <= SHARDS * 3, "{bytes} {open}");
     }
     assert_eq!(files.iter().filter(|file| file.upgrade().is_some()).count(), total(&ready).1);
     ready.keep(entry("/big", &settings, small(30_000)));
-    assert!(ready.get("/big", &settings).is_none(), "larger than all the room");
+    assert!(ready.find("/big", &settings).is_none(), "larger than all the room");
 }
 
 #[tokio::test]
@@ -74,9 +74,9 @@ async fn what_is_asked_for_stays_longest() {
     ready.keep(entry("/wanted", &settings, small(100)));
     for at in 0..5_000 {
         ready.keep(entry(&format!("/{at}"), &settings, small(100)));
-        assert!(ready.get("/wanted", &settings).is_some(), "{at}");
+        assert!(ready.find("/wanted", &settings).is_some(), "{at}");
     }
-    assert!(ready.get("/0", &settings).is_none());
+    assert!(ready.find("/0", &settings).is_none());
 }
 
 #[tokio::test]
@@ -84,8 +84,8 @@ async fn other_settings_find_nothing_of_the_old_ones() {
     let (old, new) = (Arc::new(Settings::plain()), Arc::new(Settings::plain()));
     let ready = Ready::with_room(1 << 20, 100);
     ready.keep(entry("/a", &old, small(10)));
-    assert!(ready.get("/a", &old).is_some());
-    assert!(ready.get("/a", &new).is_none());
+    assert!(ready.find("/a", &old).is_some());
+    assert!(ready.find("/a", &new).is_none());
     assert_eq!(total(&ready), (0, 0));
     ready.keep(entry("/a", &new, small(10)));
     ready.keep(entry("/a", &new, small(20)));
@@ -102,7 +102,7 @@ async fn open_files_that_nobody_asks_for_are_closed() {
     ready.keep(entry("/small", &settings, small(10)));
     for _ in 0..5 {
         tokio::time::sleep(SWEEP / 2 + Duration::from_millis(1)).await;
-        assert!(ready.get("/wanted", &settings).is_some());
+        assert!(ready.find("/wanted", &settings).is_some());
     }
     assert!(closed.upgrade().is_none() && kept.upgrade().is_some());
     tokio::time::sleep(SWEEP * 3).await;

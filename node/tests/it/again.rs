@@ -10,14 +10,17 @@ use crate::running::{Running, plain_cluster};
 /// One that is kept with its content, and one that is kept open.
 const LENS: [usize; 2] = [3_000, 300_000];
 
+const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+
 fn content(len: usize, from: usize) -> String {
-    (0..len).map(|at| char::from(b'a' + u8::try_from((at * 7 + at / 26 + from) % 26).unwrap())).collect()
+    (0..len).map(|at| char::from(LETTERS[(at * 7 + at / 26 + from) % LETTERS.len()])).collect()
 }
 
 async fn get(node: &Running, id: &FileId) -> (u16, String) {
     let answer = node.http(&format!("GET /{id} HTTP/1.0\r\n\r\n")).await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a head has a status"), body.to_owned())
 }
 
 /// Uploads a file and asks for it until it must be ready.
