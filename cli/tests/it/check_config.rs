@@ -122,7 +122,7 @@ fn what_is_refused_is_told_by_line() {
         "group_count = 2\nbase_path = /tmp\n",
         "mod_fastdfs.conf:1: error: group_count",
     );
-    refused("http.conf", "http.mime_types_filename = none.types\n", "http.mime_types_filename: cannot read");
+    refused("http.conf", "http.mime_types_filename = none.types\n", "http.mime_types_filename: cannot");
     refused("storage.conf", "#include nothing.conf\n", "storage.conf:1: error: cannot include");
     refused("what.conf", "nobody = knows\n", "say it by --as");
     let (code, said) = check(&place, &["not-there.conf"]);
