@@ -26,6 +26,7 @@ mod reference;
 mod refusals;
 mod reload;
 mod say;
+mod signed_urls;
 mod stalled;
 mod theirs;
 mod torture;
