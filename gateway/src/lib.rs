@@ -29,7 +29,6 @@ mod proof;
 mod query;
 mod range;
 mod read;
-mod ready;
 mod referer;
 mod refusal;
 mod router;

@@ -2,6 +2,7 @@
 
 mod clocked;
 mod connection;
+mod doze;
 mod edge;
 mod http2;
 mod inlet;

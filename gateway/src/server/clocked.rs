@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::doze::Awake;
 use super::phase::Phase;
 
 /// What the client is waited for.
@@ -59,6 +61,10 @@ pub(super) struct Clocked<S> {
     /// Whether the last write found the send buffer full.
     blocked: bool,
     expired: Option<Wait>,
+    /// Bytes that had been read when the connection fell asleep.
+    before: Bytes,
+    /// Given to a connection that may sleep.
+    awake: Option<Awake>,
 }
 
 impl<S> Clocked<S> {
@@ -74,7 +80,14 @@ impl<S> Clocked<S> {
             seen: 0,
             blocked: false,
             expired: None,
+            before: Bytes::new(),
+            awake: None,
         }
+    }
+
+    /// The same for one that may sleep, and may have slept: then it had read something.
+    pub(super) fn dozing(self, before: Bytes, awake: Awake) -> Self {
+        Self { before, awake: Some(awake), ..self }
     }
 
     /// The same for a connection by HTTP/2.
@@ -90,6 +103,20 @@ impl<S> Clocked<S> {
     /// Whether the connection ended because a head was not whole in time.
     pub(super) fn head_expired(&self) -> bool {
         matches!(self.expired, Some(Wait::Head(_)))
+    }
+
+    /// Since when the client was silent, if the connection fell asleep over it.
+    pub(super) fn asleep_since(&self) -> Option<Instant> {
+        match (&self.awake, self.expired) {
+            (Some(_), Some(Wait::Idle(since))) => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Longest silence of a client that is waited for between requests.
+    fn idle(&self) -> Duration {
+        let patience = if self.seen == 0 { self.patience.header } else { self.patience.keepalive };
+        self.awake.as_ref().map_or(patience, |awake| awake.sleeps_after().min(patience))
     }
 
     /// A request that has begun took the bytes which came before.
@@ -108,8 +135,7 @@ impl<S> Clocked<S> {
             Wait::No => None,
             Wait::Head(since) => Some(since + self.patience.header),
             Wait::Reader(since, _) => Some(since + self.patience.send),
-            Wait::Idle(since) if self.seen == 0 => Some(since + self.patience.header),
-            Wait::Idle(since) => Some(since + self.patience.keepalive),
+            Wait::Idle(since) => Some(since + self.idle()),
         }
     }
 
@@ -176,9 +202,17 @@ impl<S: Read + Unpin> Read for Clocked<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.before.is_empty() {
+            let len = this.before.len().min(buffer.remaining());
+            buffer.put_slice(&this.before[..len]);
+            this.before.advance(len);
+            this.look_at_phase();
+            this.begun = true;
+            return Poll::Ready(Ok(()));
+        }
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(outcome) => {
                 this.look_at_phase();
@@ -223,6 +257,9 @@ impl<S: Write + Unpin> Write for Clocked<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.asleep_since().is_some() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }

@@ -9,13 +9,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::clocked::{Clocked, Patience};
+use super::doze::Doze;
 use super::refusal::{SLOW_HEAD, linger, send};
 use super::requests::Requests;
 use super::rewind::Rewind;
@@ -57,6 +59,7 @@ pub(super) struct Serving<A> {
     pub(super) stop: CancellationToken,
     /// Where its streams run, if it has some.
     pub(super) tasks: TaskTracker,
+    pub(super) doze: Arc<Doze>,
 }
 
 impl<A: App> Serving<A> {
@@ -67,7 +70,7 @@ impl<A: App> Serving<A> {
         let end = self.http1(io, Some(&queue)).await;
         if end.is_http2() && self.requests.limits.http2 {
             let io = Rewind::new(end.unread, end.io.into_inner());
-            http2::serve(self, io).await;
+            Box::pin(http2::serve(self, io)).await;
         } else {
             let mut stream = end.io.into_inner().into_inner();
             self.part(end.why, &mut stream).await;
@@ -95,12 +98,42 @@ impl<A: App> Serving<A> {
     }
 
     /// Serves HTTP/1.1 to the end. Only a clear-text connection has a queue of files.
-    async fn http1<S>(&self, io: S, queue: Option<&FileQueue>) -> End<S>
+    async fn http1<S: Socket>(&self, mut io: S, queue: Option<&FileQueue>) -> End<S> {
+        let patience = self.requests.limits.patience();
+        let mut unread = Bytes::new();
+        // With TLS the first request may have come with the end of the handshake, and not be seen on the socket.
+        let mut asleep = queue.is_some().then(Instant::now);
+        loop {
+            if let Some(since) = asleep.filter(|_| unread.is_empty()) {
+                let is_new = self.requests.phase.served() == 0;
+                let deadline = since + if is_new { patience.header } else { patience.keepalive };
+                if !self.speaks(io.socket(), deadline).await {
+                    let io = Clocked::new(io, Arc::clone(&self.requests.phase), patience);
+                    return End { io, unread, why: Why::Done };
+                }
+            }
+            // Boxed, so that a sleeping connection has no room for it.
+            let end = Box::pin(self.awake(io, unread, queue)).await;
+            let Why::Asleep(since) = end.why else { return end };
+            (io, unread, asleep) = (end.io.into_inner(), end.unread, Some(since));
+        }
+    }
+
+    /// Waits for the client to say something, or to go; false if it does neither in time.
+    async fn speaks(&self, socket: &TcpStream, deadline: Instant) -> bool {
+        tokio::select! {
+            ready = timeout_at(deadline, socket.readable()) => matches!(ready, Ok(Ok(()))),
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    /// Serves HTTP/1.1 to the end or until the client has been silent for a while.
+    async fn awake<S>(&self, io: S, unread: Bytes, queue: Option<&FileQueue>) -> End<S>
     where
         S: hyper::rt::Read + hyper::rt::Write + Unpin,
     {
         let Requests { limits, phase, .. } = &self.requests;
-        let io = Clocked::new(io, Arc::clone(phase), limits.patience());
+        let io = Clocked::new(io, Arc::clone(phase), limits.patience()).dozing(unread, self.doze.wake());
         let service = service_fn(|request| async {
             let mut response = self.requests.answer(request).await;
             response.body_mut().set_queue(queue);
@@ -119,6 +152,7 @@ impl<A: App> Serving<A> {
         };
         let parts = connection.into_parts();
         let why = match outcome {
+            _ if let Some(since) = parts.io.asleep_since() => Why::Asleep(since),
             _ if parts.io.head_expired() => Why::SlowHead,
             Ok(()) => Why::Done,
             Err(error) if error.is_parse() => Why::Unreadable,
@@ -140,7 +174,7 @@ impl<A: App> Serving<A> {
                 Why::SlowHead => send(stream, SLOW_HEAD).await,
                 Why::Unreadable => linger(stream).await,
                 Why::Done if self.requests.phase.has_unread() => linger(stream).await,
-                Why::Done | Why::Broken => {}
+                Why::Done | Why::Asleep(_) | Why::Broken => {}
             }
         };
         tokio::select! {
@@ -164,8 +198,28 @@ impl<S> End<S> {
     }
 }
 
+/// What is under a stream, to wait for it without a buffer.
+trait Socket: hyper::rt::Read + hyper::rt::Write + Unpin {
+    /// Readable when the stream may have something, once it has said that it has nothing.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Socket for FileIo {
+    fn socket(&self) -> &TcpStream {
+        self.stream()
+    }
+}
+
+impl Socket for TokioIo<TlsStream<TcpStream>> {
+    fn socket(&self) -> &TcpStream {
+        self.inner().get_ref().0
+    }
+}
+
 enum Why {
     Done,
+    /// The client has been silent since then, and the connection may go on.
+    Asleep(Instant),
     /// A head did not end in time; nothing has been answered.
     SlowHead,
     /// What came is no request; the client has been told so.

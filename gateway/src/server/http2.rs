@@ -58,7 +58,7 @@ impl HttpLimits {
 
 /// Serves a connection until its end, or until the drain has ended it.
 pub(super) async fn serve<A: App>(serving: Serving<A>, io: impl Read + Write + Unpin) {
-    let Serving { requests, stop, tasks } = serving;
+    let Serving { requests, stop, tasks, .. } = serving;
     let requests = Arc::new(requests);
     let (limits, phase) = (Arc::clone(&requests.limits), Arc::clone(&requests.phase));
     let io = Clocked::multiplexed(io, Arc::clone(&phase), limits.patience());

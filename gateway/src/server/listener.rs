@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use protocol::config::web_conf::ListenOn;
 use rustix::net::sockopt;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,11 @@ use super::{App, Connection, Edge, HttpLimits, refusal};
 
 /// Pause after an accept that failed: for want of descriptors, most likely.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes that the kernel takes for a connection beyond those that the client has room for. Without a bound, each slow reader
+/// of a large file is given megabytes at once: a crowd of them holds up everybody else, and uses up the memory that the
+/// kernel has for TCP.
+const UNSENT: u32 = 512 << 10;
 
 /// A bound HTTP listener.
 #[derive(Debug)]
@@ -51,6 +57,7 @@ impl HttpServer {
     pub async fn serve(self, app: impl App, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let abort = CancellationToken::new();
+        let doze = Arc::default();
         let mut warned: Option<Instant> = None;
         let mut send_timeout = self.edge.limits().send_timeout;
         loop {
@@ -88,7 +95,8 @@ impl HttpServer {
                 proxied: None,
             };
             let requests = Requests { app: app.clone(), from, limits, phase: Arc::new(Phase::default()) };
-            let serving = Serving { requests, stop: stop.clone(), tasks: tasks.clone() };
+            let serving =
+                Serving { requests, stop: stop.clone(), tasks: tasks.clone(), doze: Arc::clone(&doze) };
             let work = serve(serving, stream, self.on, self.edge.clone(), place);
             let abort = abort.clone();
             tasks.spawn(async move {
@@ -177,6 +185,7 @@ fn listen(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpListener> {
     socket.bind(address)?;
     let listener = socket.listen(limits.backlog)?;
     set_send_timeout(&listener, limits.send_timeout)?;
+    SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
     Ok(listener)
 }
 

@@ -315,7 +315,7 @@ impl Files for Fake {
         }
         let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());
         if content.len() <= max {
-            return Ok(Located::Here(SmallRead::Content { content, modified, mutable, version: None }));
+            return Ok(Located::Here(SmallRead::Content { content, modified, mutable }));
         }
         let mut file = tempfile::tempfile()?;
         file.write_all(&PADDING)?;
@@ -325,8 +325,7 @@ impl Files for Fake {
             file.set_len(PADDING.len() as u64 + cut)?;
         }
         let len = content.len() as u64;
-        let offset = PADDING.len() as u64;
-        let file = OpenFile { file: Arc::new(file), offset, len, modified, mutable, version: None };
+        let file = OpenFile { file: Arc::new(file), offset: PADDING.len() as u64, len, modified, mutable };
         Ok(Located::Here(SmallRead::Large(file)))
     }
 

@@ -1,5 +1,6 @@
 //! What goes over the sockets: framing of answers on kept connections, old clients, timeouts and the drain.
 
+mod doze;
 mod framing;
 mod http2;
 mod limits;
