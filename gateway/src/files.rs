@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use protocol::file_id::{FileExt, SlavePrefix, StorePathIndex};
 use protocol::{FileId, GroupName, LogicName};
+use rustix::fs::{FileType, Stat};
 use rustix::io::{ReadWriteFlags, preadv2};
 use thiserror::Error;
 
@@ -39,6 +40,8 @@ pub struct OpenFile {
     pub modified: SystemTime,
     /// Whether the content can change under this name (appenders, slaves): then the ID makes no strong ETag.
     pub mutable: bool,
+    /// Of a file of its own: those of a version that [`Files::version`] still has need not be opened again.
+    pub version: Option<Version>,
 }
 
 impl OpenFile {
@@ -54,8 +57,32 @@ impl OpenFile {
     }
 }
 
+/// Tells one file under a name from the next one, without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    device: u64,
+    inode: u64,
+    len: i64,
+    changed: i64,
+    changed_ns: u64,
+}
+
+impl Version {
+    /// The version of a regular file; others have none.
+    pub fn of(stat: &Stat) -> Option<Self> {
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        is_file.then_some(Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            len: stat.st_size,
+            changed: stat.st_ctime,
+            changed_ns: stat.st_ctime_nsec,
+        })
+    }
+}
+
 /// A file that may be small enough to be read in one go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SmallRead {
     /// All of it, in memory.
     Content {
@@ -65,9 +92,20 @@ pub enum SmallRead {
         modified: SystemTime,
         /// As [`OpenFile::mutable`].
         mutable: bool,
+        /// As [`OpenFile::version`].
+        version: Option<Version>,
     },
     /// More than the caller wants in memory: read it piece by piece.
     Large(OpenFile),
+}
+
+impl SmallRead {
+    pub(crate) fn version(&self) -> Option<Version> {
+        match self {
+            Self::Content { version, .. } => *version,
+            Self::Large(file) => file.version,
+        }
+    }
 }
 
 /// Why a node does not serve yet, or no longer.
@@ -222,6 +260,15 @@ pub trait Files: Send + Sync + 'static {
         id: &FileId,
         max: usize,
     ) -> impl Future<Output = io::Result<Located<SmallRead>>> + Send;
+
+    /// What lies under the name now, if that can be told at once. Those who tell may have their files kept ready for
+    /// the next request.
+    fn version(&self, _id: &FileId) -> Option<Version> {
+        None
+    }
+
+    /// A file was sent without being read again.
+    fn sent_again(&self, _len: u64) {}
 
     /// Asks the members that may have a file that is [`Located::Missing`] here.
     fn find(&self, id: &FileId) -> impl Future<Output = Result<Self::Remote, FindError>> + Send;

@@ -17,6 +17,7 @@ use crate::error_pages::Wants;
 use crate::file_path::file_id;
 use crate::files::Files;
 use crate::read;
+use crate::ready::Ready;
 use crate::refusal::Refusal;
 use crate::server::{App, Connection};
 use crate::settings::Settings;
@@ -28,11 +29,17 @@ pub struct Gateway<F> {
     files: Arc<F>,
     site: Site,
     routes: Router,
+    ready: Ready,
 }
 
 impl<F> Clone for Gateway<F> {
     fn clone(&self) -> Self {
-        Self { files: Arc::clone(&self.files), site: self.site.clone(), routes: self.routes.clone() }
+        Self {
+            files: Arc::clone(&self.files),
+            site: self.site.clone(),
+            routes: self.routes.clone(),
+            ready: self.ready.clone(),
+        }
     }
 }
 
@@ -40,7 +47,7 @@ impl<F: Files> Gateway<F> {
     /// The gateway; `more` are routes of the daemon's own.
     pub fn new(files: Arc<F>, site: Site, more: Router) -> Self {
         let routes = crate::router::router(Arc::clone(&files), site.clone()).merge(more);
-        Self { files, site, routes }
+        Self { files, site, routes, ready: Ready::default() }
     }
 }
 
@@ -61,7 +68,7 @@ impl<F: Files> Gateway<F> {
     /// The answer as the site wants it to be.
     async fn respond(
         &self,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         client: Client,
         secure: bool,
         request: Request,
@@ -99,7 +106,7 @@ impl<F: Files> Gateway<F> {
     /// The answer of a route or a file, or a refusal.
     async fn answer(
         &self,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         client: Client,
         is_route: bool,
         mut request: Request,
@@ -108,16 +115,28 @@ impl<F: Files> Gateway<F> {
             request.extensions_mut().insert(client);
             return Ok(crate::router::route(&self.routes, request).await);
         }
-        let id = file_id(request.uri(), self.files.group(), settings.urls.merge_slashes)
-            .ok_or_else(|| Box::new(read::no_file(&request)))?;
+        let kept = self.ready.get(&*self.files, settings, request.uri().path());
+        let mut parsed = None;
+        let id = match &kept {
+            Some(entry) => &entry.id,
+            None => {
+                let found = file_id(request.uri(), self.files.group(), settings.urls.merge_slashes);
+                parsed.insert(found.ok_or_else(|| Box::new(read::no_file(&request)))?)
+            }
+        };
         read::check_method(request.method())?;
         if let Some(referers) = &settings.policy.referers {
             referers.check(&request)?;
         }
         if let Some(proof) = &settings.policy.proof {
-            proof.check(&id, &request)?;
+            proof.check(id, &request)?;
         }
-        Ok(read::serve(Arc::clone(&self.files), settings, id, request).await)
+        let files = Arc::clone(&self.files);
+        if let Some(entry) = kept.as_ref().filter(|_| read::is_ordinary(&request)) {
+            return Ok(read::again(files, entry));
+        }
+        let id = id.clone();
+        Ok(read::serve(files, settings, (&self.ready, kept), id, request).await)
     }
 }
 

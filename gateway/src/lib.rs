@@ -29,6 +29,7 @@ mod proof;
 mod query;
 mod range;
 mod read;
+mod ready;
 mod referer;
 mod refusal;
 mod router;

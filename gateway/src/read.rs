@@ -12,7 +12,8 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderName, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use protocol::FileId;
@@ -26,20 +27,22 @@ use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::range::{self, Wanted};
+use crate::ready::{Entry, Ready};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::validators::Validators;
 use crate::{disposition, elsewhere};
 
-/// Files up to this size are read at once.
-const SMALL: usize = 64 * 1024;
+/// Files up to this size are read at once. To send larger ones without reading them costs less.
+const SMALL: usize = 8 * 1024;
 /// What file URLs can be asked.
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Answers a request for a file.
 pub(crate) async fn serve<F: Files>(
     files: Arc<F>,
-    settings: &Settings,
+    settings: &Arc<Settings>,
+    (ready, kept): (&Ready, Option<Arc<Entry>>),
     id: FileId,
     request: Request,
 ) -> Response<Body> {
@@ -49,7 +52,12 @@ pub(crate) async fn serve<F: Files>(
         Ok(attachment) => attachment,
         Err(problem) => return refusal(problem),
     };
-    let found = match files.read_small(&id, SMALL).await {
+    let is_kept = kept.is_some();
+    let found = match kept {
+        Some(entry) => Ok(Located::Here(entry.content.clone())),
+        None => files.read_small(&id, SMALL).await,
+    };
+    let found = match found {
         Ok(Located::Here(found)) => Found::Here(found),
         Ok(Located::Missing) if !elsewhere::is_hop(request.headers(), query) => match files.find(&id).await {
             Ok(remote) if settings.response_mode == ResponseMode::Redirect => {
@@ -92,12 +100,42 @@ pub(crate) async fn serve<F: Files>(
         Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
         _ => None,
     };
+    let keep = match &found {
+        Found::Here(content) if is_ordinary(&request) && !is_kept && !validators.mutable => {
+            content.version().map(|version| ((id.clone(), version), content.clone()))
+        }
+        _ => None,
+    };
     let content = Content { files, id, found, len, cut };
     let mut response = content.answer(request.method(), headers, kind, wanted).await;
     if let Some(upstream) = upstream {
         response.extensions_mut().insert(upstream);
     }
+    if let Some((file, content)) = keep.filter(|_| response.status() == StatusCode::OK) {
+        ready.keep(Entry::new(uri.path(), settings, file, response.headers().clone(), content, len));
+    }
     response
+}
+
+/// Whether a request gets the whole file and nothing but its usual head.
+pub(crate) fn is_ordinary(request: &Request) -> bool {
+    const OTHERWISE: [HeaderName; 6] =
+        [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+    let headers = request.headers();
+    request.method() == Method::GET
+        && request.uri().query().is_none()
+        && !OTHERWISE.iter().any(|name| headers.contains_key(name))
+}
+
+/// The answer of an ordinary request for a file that is ready.
+pub(crate) fn again<F: Files>(files: Arc<F>, entry: &Entry) -> Response<Body> {
+    let body = match &entry.content {
+        SmallRead::Content { content, .. } => content.clone().into(),
+        SmallRead::Large(file) => {
+            FileBody::new(files, entry.id.clone(), file.clone(), vec![Segment::File(0..entry.len)]).into()
+        }
+    };
+    answer(StatusCode::OK, entry.headers.clone(), body)
 }
 
 /// Answers OPTIONS, and refuses what no file takes.
@@ -145,7 +183,7 @@ impl<R: RemoteFile> Found<R> {
     /// Length, time of the last change, whether it can change.
     fn facts(&self) -> (u64, SystemTime, bool) {
         match self {
-            Self::Here(SmallRead::Content { content, modified, mutable }) => {
+            Self::Here(SmallRead::Content { content, modified, mutable, .. }) => {
                 (content.len() as u64, *modified, *mutable)
             }
             Self::Here(SmallRead::Large(file)) => (file.len, file.modified, file.mutable),

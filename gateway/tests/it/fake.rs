@@ -315,7 +315,7 @@ impl Files for Fake {
         }
         let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());
         if content.len() <= max {
-            return Ok(Located::Here(SmallRead::Content { content, modified, mutable }));
+            return Ok(Located::Here(SmallRead::Content { content, modified, mutable, version: None }));
         }
         let mut file = tempfile::tempfile()?;
         file.write_all(&PADDING)?;
@@ -325,7 +325,8 @@ impl Files for Fake {
             file.set_len(PADDING.len() as u64 + cut)?;
         }
         let len = content.len() as u64;
-        let file = OpenFile { file: Arc::new(file), offset: PADDING.len() as u64, len, modified, mutable };
+        let offset = PADDING.len() as u64;
+        let file = OpenFile { file: Arc::new(file), offset, len, modified, mutable, version: None };
         Ok(Located::Here(SmallRead::Large(file)))
     }
 

@@ -1,0 +1,238 @@
+//! Files that were sent before, kept ready to be sent again: small ones with their content, larger ones open, each with
+//! the head of its answer.
+//!
+//! Only files that never change under their name are kept, and each time one is asked for, the name is looked up anew
+//! (one system call): a file that was deleted or replaced is not served. Memory and open files are bounded. Who is asked
+//! for least goes first; what nobody asked for in a while is closed, so that a deleted file gives its room back.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::HeaderMap;
+use protocol::FileId;
+use rustix::process::{Resource, getrlimit};
+
+use crate::files::{Files, SmallRead, Version};
+use crate::settings::Settings;
+
+/// Bytes of all contents and what belongs to them.
+const MAX_BYTES: usize = 64 << 20;
+/// Most open files, and the share of those that the process may open.
+const MAX_OPEN: u64 = 8192;
+const OPEN_SHARE: u64 = 4;
+/// What an entry takes besides its content, about.
+const ENTRY: usize = 1024;
+/// Parts with a lock of their own.
+const SHARDS: usize = 16;
+/// Open files that were not asked for between two of these are closed.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// A file that was sent.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    path: Box<str>,
+    settings: Weak<Settings>,
+    pub(crate) id: FileId,
+    pub(crate) version: Version,
+    /// Of an answer with all of the file.
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: SmallRead,
+    pub(crate) len: u64,
+    is_used: AtomicBool,
+}
+
+impl Entry {
+    /// An entry of the path as the request has it; its answer is good for the settings that it was made with.
+    pub(crate) fn new(
+        path: &str,
+        settings: &Arc<Settings>,
+        (id, version): (FileId, Version),
+        headers: HeaderMap,
+        content: SmallRead,
+        len: u64,
+    ) -> Self {
+        let settings = Arc::downgrade(settings);
+        Self {
+            path: path.into(),
+            settings,
+            id,
+            version,
+            headers,
+            content,
+            len,
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.content {
+            SmallRead::Content { content, .. } => content.len() + ENTRY,
+            SmallRead::Large(_) => ENTRY,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.content, SmallRead::Large(_))
+    }
+}
+
+/// All that is ready; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready(Arc<Shelf>);
+
+#[derive(Debug)]
+struct Shelf {
+    shards: [Mutex<Shard>; SHARDS],
+    max_bytes: usize,
+    max_open: usize,
+    is_swept: AtomicBool,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        let nofile = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let max_open = usize::try_from(MAX_OPEN.min(nofile / OPEN_SHARE)).unwrap_or(0);
+        Self::with_room(MAX_BYTES, max_open)
+    }
+}
+
+impl Ready {
+    fn with_room(max_bytes: usize, max_open: usize) -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        let (max_bytes, max_open) = (max_bytes / SHARDS, max_open / SHARDS);
+        Self(Arc::new(Shelf { shards, max_bytes, max_open, is_swept: AtomicBool::new(false) }))
+    }
+
+    /// What was kept for a path, if the file under the name is still the same.
+    pub(crate) fn get(&self, files: &impl Files, settings: &Arc<Settings>, path: &str) -> Option<Arc<Entry>> {
+        let entry = self.find(path, settings)?;
+        if files.version(&entry.id) == Some(entry.version) {
+            files.sent_again(entry.len);
+            return Some(entry);
+        }
+        self.remove(&entry);
+        None
+    }
+
+    fn find(&self, path: &str, settings: &Arc<Settings>) -> Option<Arc<Entry>> {
+        let entry = self.0.shard(path).entries.get(path).map(Arc::clone)?;
+        if !std::ptr::eq(entry.settings.as_ptr(), Arc::as_ptr(settings)) {
+            self.remove(&entry);
+            return None;
+        }
+        entry.is_used.store(true, Ordering::Relaxed);
+        Some(entry)
+    }
+
+    /// Forgets an entry.
+    fn remove(&self, entry: &Arc<Entry>) {
+        self.0.shard(&entry.path).remove(entry);
+    }
+
+    /// Keeps an entry, in the place of others. Needs a runtime.
+    pub(crate) fn keep(&self, entry: Entry) {
+        if entry.bytes() > self.0.max_bytes || entry.is_open() && self.0.max_open == 0 {
+            return;
+        }
+        if entry.is_open() && !self.0.is_swept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweep(Arc::downgrade(&self.0)));
+        }
+        let entry = Arc::new(entry);
+        let mut shard = self.0.shard(&entry.path);
+        if let Some(old) = shard.entries.get(&entry.path).map(Arc::clone) {
+            shard.remove(&old);
+        }
+        // Room is made first: what comes is asked for by nobody yet, and would go before all that is.
+        if entry.is_open() && shard.open >= self.0.max_open {
+            shard.drop_one(true);
+        }
+        while shard.bytes + entry.bytes() > self.0.max_bytes && shard.drop_one(false) {}
+        shard.bytes += entry.bytes();
+        shard.open += usize::from(entry.is_open());
+        shard.entries.insert(entry.path.clone(), Arc::clone(&entry));
+        shard.order.push_back(entry);
+    }
+}
+
+impl Shelf {
+    fn shard(&self, path: &str) -> MutexGuard<'_, Shard> {
+        // Names end in random characters and an extension.
+        let sum =
+            path.bytes().rev().take(16).fold(0_usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
+        self.shards[sum % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: HashMap<Box<str>, Arc<Entry>>,
+    /// The same entries, those that came first in front.
+    order: VecDeque<Arc<Entry>>,
+    bytes: usize,
+    open: usize,
+}
+
+impl Shard {
+    fn remove(&mut self, entry: &Arc<Entry>) {
+        if self.entries.get(&entry.path).is_some_and(|found| Arc::ptr_eq(found, entry)) {
+            self.order.retain(|other| !Arc::ptr_eq(other, entry));
+            self.forget(entry);
+        }
+    }
+
+    /// Takes it off the books; it is out of the order already.
+    fn forget(&mut self, entry: &Entry) {
+        self.entries.remove(&entry.path);
+        self.bytes -= entry.bytes();
+        self.open -= usize::from(entry.is_open());
+    }
+
+    /// Drops the oldest entry that was not asked for since its last turn; of all, or of the open ones.
+    fn drop_one(&mut self, of_open: bool) -> bool {
+        // At the latest in the second round.
+        for _ in 0..2 * self.order.len() {
+            let Some(entry) = self.order.pop_front() else { return false };
+            let counts = entry.is_open() || !of_open;
+            if counts && !entry.is_used.swap(false, Ordering::Relaxed) {
+                self.forget(&entry);
+                return true;
+            }
+            self.order.push_back(entry);
+        }
+        false
+    }
+
+    /// Drops open files that were not asked for since the last time.
+    fn close_unused(&mut self) {
+        let unused = |entry: &Arc<Entry>| entry.is_open() && !entry.is_used.swap(false, Ordering::Relaxed);
+        let (gone, kept) = std::mem::take(&mut self.order).into_iter().partition(unused);
+        self.order = kept;
+        let gone: VecDeque<_> = gone;
+        for entry in gone {
+            self.forget(&entry);
+        }
+    }
+}
+
+/// Closes what nobody asks for; ends when all is closed.
+async fn sweep(shelf: Weak<Shelf>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(shelf) = shelf.upgrade() else { return };
+        let mut open = 0;
+        for shard in &shelf.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.close_unused();
+            open += shard.open;
+        }
+        if open == 0 {
+            shelf.is_swept.store(false, Ordering::Relaxed);
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
