@@ -237,7 +237,7 @@ fn push_plain<B>(
             escape::push(line, how, Some(&decoded));
         }
         V::Host => text(&host(request).to_ascii_lowercase()),
-        V::Scheme => text("http"),
+        V::Scheme => text(if from.secure { "https" } else { "http" }),
         V::Request => {
             text(request.method().as_str());
             line.push(b' ');
