@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use http::header::{CONTENT_LENGTH, Entry};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, Entry};
 use http::{Method, StatusCode};
 use http_body::Body as _;
 
@@ -145,6 +145,8 @@ impl<F: Files> Gateway<F> {
 fn head_only(mut response: Response<Body>) -> Response<Body> {
     let has_content = !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let len = response.body().size_hint().exact().filter(|_| has_content);
+    // The length of compressed content is not known before it is compressed.
+    let len = len.filter(|_| !response.headers().contains_key(CONTENT_ENCODING));
     if let (Some(len), Entry::Vacant(place)) = (len, response.headers_mut().entry(CONTENT_LENGTH)) {
         place.insert(len.into());
     }

@@ -5,6 +5,7 @@ mod access;
 mod access_log;
 pub mod body;
 mod client;
+mod compression;
 mod conditions;
 mod content_type;
 mod cors;

@@ -20,6 +20,7 @@ use protocol::FileId;
 
 use crate::access_log::Upstream;
 use crate::body::Body;
+use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
 use crate::file_body::{FileBody, Segment, len_of};
@@ -70,8 +71,17 @@ pub(crate) async fn serve<F: Files>(
         Err(error) => return unreadable(&id, &error),
     };
     let (len, modified, mutable) = found.facts();
-    let validators = Validators::of(&id, len, modified, mutable);
+    let mut validators = Validators::of(&id, len, modified, mutable);
+    let kind = settings.mime.of(id.name.extension());
     let mut headers = HeaderMap::with_capacity(10);
+    let plan = settings.compression.as_ref().map_or(Plan::Never, |compression| {
+        let facts = Facts { id: &id, kind: &kind, len, mutable: validators.mutable };
+        compression.plan(request.method(), request.headers(), &facts)
+    });
+    if let Some(coding) = plan.coding() {
+        validators.set_coding(coding);
+    }
+    plan.vary(&mut headers);
     put(&mut headers, ETAG, validators.etag_header());
     put(&mut headers, LAST_MODIFIED, validators.last_modified());
     let urls = &settings.urls;
@@ -85,7 +95,6 @@ pub(crate) async fn serve<F: Files>(
             return refusal(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail));
         }
     }
-    let kind = settings.mime.of(id.name.extension());
     let cut = match urls.flv.as_ref().map(|flv| flv.cut(id.name.extension(), query, len)).transpose() {
         Ok(cut) => cut.flatten(),
         Err(problem) => return refusal(problem),
@@ -100,12 +109,14 @@ pub(crate) async fn serve<F: Files>(
         Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
         _ => None,
     };
-    let keep = match &found {
-        Found::Here(content) if is_ordinary(&request) && !is_kept && !validators.mutable => {
+    let keep = match (&found, &plan) {
+        // What is kept is for every client, so it must not depend on the codings that one takes.
+        (Found::Here(content), Plan::Never) if is_ordinary(&request) && !is_kept && !validators.mutable => {
             content.version().map(|version| ((id.clone(), version), content.clone()))
         }
         _ => None,
     };
+    let is_cut = cut.is_some();
     let content = Content { files, id, found, len, cut };
     let mut response = content.answer(request.method(), headers, kind, wanted).await;
     if let Some(upstream) = upstream {
@@ -114,7 +125,12 @@ pub(crate) async fn serve<F: Files>(
     if let Some((file, content)) = keep.filter(|_| response.status() == StatusCode::OK) {
         ready.keep(Entry::new(uri.path(), settings, file, response.headers().clone(), content, len));
     }
-    response
+    match (plan, &settings.compression) {
+        (Plan::Encode(encoding), Some(compression)) if !is_cut => {
+            compression.encode(encoding, response, request.method() == Method::HEAD).await
+        }
+        _ => response,
+    }
 }
 
 /// Whether a request gets the whole file and nothing but its usual head.

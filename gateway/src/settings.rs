@@ -8,6 +8,7 @@ use protocol::config::web_conf::{FileUrlConf, WebConf};
 use thiserror::Error;
 
 use crate::access_log::AccessLog;
+use crate::compression::Compression;
 use crate::error_pages::ErrorPages;
 use crate::file_urls::FileUrls;
 use crate::policy::Policy;
@@ -37,6 +38,7 @@ pub struct Settings {
     pub(crate) error_pages: Option<ErrorPages>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) policy: Policy,
+    pub(crate) compression: Option<Compression>,
 }
 
 /// Settings that cannot be used.
@@ -60,6 +62,7 @@ impl Settings {
             error_pages: None,
             access_log: None,
             policy: Policy::default(),
+            compression: None,
         }
     }
 
@@ -89,6 +92,17 @@ impl Settings {
             None => None,
             Some(log) => Some(AccessLog::open(log).map_err(bad("http.access_log", &log.path))?),
         };
-        Ok(Self { mime, urls, error_pages, writers, body_timeout, response_mode, policy, access_log })
+        let compression = Compression::new(&conf.compression);
+        Ok(Self {
+            mime,
+            urls,
+            error_pages,
+            writers,
+            body_timeout,
+            response_mode,
+            policy,
+            access_log,
+            compression,
+        })
     }
 }

@@ -9,6 +9,8 @@ use http::HeaderValue;
 use protocol::FileId;
 use protocol::file_id::CODE_LEN;
 
+use crate::compression::Coding;
+
 /// Validators of one representation.
 #[derive(Debug, Clone)]
 pub(crate) struct Validators {
@@ -30,6 +32,14 @@ impl Validators {
             _ => (format!("\"{len:x}-{:x}\"", since.as_nanos()), true),
         };
         Self { etag, modified: UNIX_EPOCH + std::time::Duration::from_secs(since.as_secs()), mutable }
+    }
+
+    /// A representation in a coding is another one, and has another tag (RFC 9110, 8.8.3.3).
+    pub(crate) fn set_coding(&mut self, coding: Coding) {
+        self.etag.truncate(self.etag.len() - 1);
+        self.etag.push('-');
+        self.etag.push_str(coding.name());
+        self.etag.push('"');
     }
 
     pub(crate) fn etag_header(&self) -> Option<HeaderValue> {

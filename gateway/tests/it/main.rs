@@ -4,6 +4,7 @@
 
 mod access_log;
 mod ask;
+mod compression;
 mod elsewhere;
 mod fake;
 mod files;

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod access_log;
+mod compression;
 mod cors;
 mod file_urls;
 mod headers;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 pub use access::{AccessConf, AccessLine, LimitReqConf, RealIpConf, RealIpHeader};
 pub use access_log::HttpLogConf;
+pub use compression::CompressionConf;
 pub use cors::{CorsConf, OriginPattern, Origins};
 pub use file_urls::FileUrlConf;
 pub use headers::{AddedHeader, HeadersConf, PaceConf};
@@ -56,6 +58,8 @@ pub struct WebConf {
     pub limits: LimitsConf,
     /// The access log, if it is on.
     pub logs: Option<HttpLogConf>,
+    /// Compression of answers.
+    pub compression: CompressionConf,
     /// TLS and HTTP/2.
     pub tls: TlsConf,
     /// Who may ask.
@@ -79,6 +83,7 @@ impl Default for WebConf {
             advertise_url: None,
             limits: LimitsConf::default(),
             logs: None,
+            compression: CompressionConf::default(),
             tls: TlsConf::default(),
             access: AccessConf::default(),
             headers: HeadersConf::default(),
@@ -116,6 +121,7 @@ impl WebConf {
             advertise_url: read_advertise_url(keys),
             limits: LimitsConf::read(keys),
             logs: HttpLogConf::read(keys),
+            compression: CompressionConf::read(keys),
             tls: TlsConf::read(keys),
             proof: ProofConf::read(keys, disabled),
             access: AccessConf::read(keys),

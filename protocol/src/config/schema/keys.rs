@@ -387,6 +387,17 @@ pub(super) static KEYS: &[Key] = &[
     key("http.access_log", Text, S.or(M).or(H)),
     key("http.log_format", Text, S.or(M).or(H)),
     key("http.access_log_flush", Seconds, S.or(M).or(H)),
+    // HTTP: compression.
+    key("http.gzip", Bool, S.or(M).or(H)),
+    key("http.brotli", Bool, S.or(M).or(H)),
+    key("http.zstd", Bool, S.or(M).or(H)),
+    key("http.gzip_types", Text, S.or(M).or(H)),
+    key("http.gzip_min_length", Bytes, S.or(M).or(H)),
+    key("http.gzip_max_length", Bytes, S.or(M).or(H)),
+    key("http.gzip_comp_level", Int, S.or(M).or(H)),
+    key("http.brotli_comp_level", Int, S.or(M).or(H)),
+    key("http.zstd_comp_level", Int, S.or(M).or(H)),
+    key("http.compression_cache", Bytes, S.or(M).or(H)),
     // What others do not read.
     ignored("http.anti_steal.check_token", Bool, T, SERVED_BY_STORAGES),
     ignored("http.multi_range.enabled", Bool, T, SERVED_BY_STORAGES),
