@@ -13,6 +13,7 @@ use crate::conditions::{Outcome, evaluate, range_counts};
 use crate::file_path::file_id;
 use crate::query::QueryString;
 use crate::range::{Wanted, asked, wanted};
+use crate::server::decode_proxied;
 use crate::signed_url::UrlKeys;
 use crate::token::Tokens;
 use crate::validators::Validators;
@@ -218,6 +219,24 @@ fn check_signatures(query: QueryString<'_>, id: &FileId, other: &FileId) {
     assert!(made, "{query:?} was signed by nobody");
 }
 
+/// A header of the PROXY protocol as it arrives: what is decided once, more bytes do not change.
+pub fn proxied(data: &[u8]) {
+    let whole = decode_proxied(data);
+    if let Ok(Some((_, len))) = whole {
+        assert!(len <= data.len(), "{len} of {} bytes are taken", data.len());
+    }
+    for cut in 0..data.len().min(600) {
+        match decode_proxied(&data[..cut]) {
+            Ok(None) => {}
+            Ok(Some((client, len))) => {
+                assert!(len <= cut, "{len} of {cut} bytes are taken");
+                assert_eq!(whole, Ok(Some((client, len))), "after {cut} bytes");
+            }
+            Err(_) => assert!(whole.is_err(), "refused after {cut} bytes, taken after all"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -242,6 +261,11 @@ mod tests {
     #[test]
     fn ranges_hold() {
         replay("range", range);
+    }
+
+    #[test]
+    fn proxied_holds() {
+        replay("proxied", proxied);
     }
 
     #[test]

@@ -26,6 +26,8 @@ use axum::response::Response;
 pub use edge::Edge;
 pub use limits::HttpLimits;
 pub use listener::HttpServer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use proxy_protocol::decode as decode_proxied;
 
 use crate::body::Body;
 

@@ -23,7 +23,7 @@ const MAX_V2: usize = 4096;
 
 /// Whose connection a proxy passes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proxied {
+pub(crate) enum Proxied {
     /// The proxy speaks for itself, as for a health check, or does not know: the socket's address counts.
     Own,
     /// That of this client. The address that it connected to has to be right as well, but serves nothing here.
@@ -33,12 +33,12 @@ pub(super) enum Proxied {
 /// Not a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no right header of the PROXY protocol: {0}")]
-pub(super) struct BadHeader(&'static str);
+pub(crate) struct BadHeader(&'static str);
 
 const SHORT: BadHeader = BadHeader("the addresses are too short");
 
 /// Reads a header at the beginning of some bytes, and how long it is; `None` if more bytes are needed.
-pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Proxied, usize)>, BadHeader> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Proxied, usize)>, BadHeader> {
     let common = bytes.len().min(SIGNATURE.len());
     if bytes[..common] == SIGNATURE[..common] && common > 0 {
         return decode_v2(bytes);
