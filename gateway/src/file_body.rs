@@ -45,10 +45,28 @@ impl Segment {
     }
 }
 
+/// Segments in order. Most answers have one, which needs no memory of its own.
+#[derive(Default)]
+struct Segments {
+    front: Option<Segment>,
+    rest: VecDeque<Segment>,
+}
+
+impl Segments {
+    fn pop_front(&mut self) -> Option<Segment> {
+        self.front.take().or_else(|| self.rest.pop_front())
+    }
+
+    /// Puts back what was not used of the one that was popped.
+    fn put_back(&mut self, segment: Segment) {
+        self.front = Some(segment);
+    }
+}
+
 /// The segments in order. A file that got shorter meanwhile breaks the body off: its length was promised.
 pub(crate) struct FileBody {
     source: Arc<dyn Source>,
-    segments: VecDeque<Segment>,
+    segments: Segments,
     left: u64,
     /// Most bytes of a piece.
     piece: u64,
@@ -64,10 +82,19 @@ enum Way {
 }
 
 impl FileBody {
-    pub(crate) fn new<F: Files>(files: Arc<F>, id: FileId, file: OpenFile, segments: Vec<Segment>) -> Self {
+    pub(crate) fn new(source: Arc<dyn Source>, segments: Vec<Segment>) -> Self {
         let left = len_of(&segments);
-        let source = Arc::new(Opened { files, id, file });
-        Self { source, segments: segments.into(), left, piece: sendfile::PIECE as u64, way: Way::Bytes(None) }
+        Self::of(source, Segments { front: None, rest: segments.into() }, left)
+    }
+
+    /// All of the file.
+    pub(crate) fn whole(source: Arc<dyn Source>) -> Self {
+        let len = source.file().len;
+        Self::of(source, Segments { front: Some(Segment::File(0..len)), rest: VecDeque::new() }, len)
+    }
+
+    fn of(source: Arc<dyn Source>, segments: Segments, left: u64) -> Self {
+        Self { source, segments, left, piece: sendfile::PIECE as u64, way: Way::Bytes(None) }
     }
 
     /// Bytes that are still to come.
@@ -114,7 +141,7 @@ impl FileBody {
 /// does not.
 fn poll_queued(
     source: &Arc<dyn Source>,
-    segments: &mut VecDeque<Segment>,
+    segments: &mut Segments,
     queue: &FileQueue,
     fetching: &mut Option<BoxFuture<'static, io::Result<Bytes>>>,
     longest: u64,
@@ -131,7 +158,7 @@ fn poll_queued(
         len = len.min(PIECE).min(longest);
         match Pin::new(read).poll(context) {
             Poll::Pending => {
-                segments.push_front(Segment::File(part));
+                segments.put_back(Segment::File(part));
                 return Poll::Pending;
             }
             Poll::Ready(read) => {
@@ -143,13 +170,13 @@ fn poll_queued(
         len = len.min(longest);
         if !file.is_in_memory(part.start, len) {
             *fetching = Some(Arc::clone(source).read(part.start, len.min(PIECE)));
-            segments.push_front(Segment::File(part));
+            segments.put_back(Segment::File(part));
             return poll_queued(source, segments, queue, fetching, longest, context);
         }
     }
     let piece = queue.push(&file.file, file.offset + part.start, usize::try_from(len).unwrap_or(0));
     if part.start + len < part.end {
-        segments.push_front(Segment::File(part.start + len..part.end));
+        segments.put_back(Segment::File(part.start + len..part.end));
     }
     Poll::Ready(Ok(Some(piece.into())))
 }
@@ -159,11 +186,7 @@ fn check_whole(bytes: &Bytes, len: u64) -> io::Result<()> {
 }
 
 /// The segments as bytes.
-fn read(
-    source: &Arc<dyn Source>,
-    segments: VecDeque<Segment>,
-    longest: u64,
-) -> BoxStream<'static, io::Result<Bytes>> {
+fn read(source: &Arc<dyn Source>, segments: Segments, longest: u64) -> BoxStream<'static, io::Result<Bytes>> {
     let source = Arc::clone(source);
     let pieces = stream::iter(Pieces { segments, longest }).map(move |piece| {
         let source = Arc::clone(&source);
@@ -183,11 +206,16 @@ fn read(
 }
 
 /// An open file and who reads it.
-trait Source: Send + Sync {
+pub(crate) trait Source: Send + Sync {
     fn file(&self) -> &OpenFile;
 
     /// Reads without blocking the async threads.
     fn read(self: Arc<Self>, offset: u64, len: u64) -> BoxFuture<'static, io::Result<Bytes>>;
+}
+
+/// An open file for bodies.
+pub(crate) fn source<F: Files>(files: Arc<F>, id: FileId, file: OpenFile) -> Arc<dyn Source> {
+    Arc::new(Opened { files, id, file })
 }
 
 struct Opened<F> {
@@ -211,7 +239,7 @@ impl<F: Files> Source for Opened<F> {
 
 /// Cuts file segments into pieces, one at a time.
 struct Pieces {
-    segments: VecDeque<Segment>,
+    segments: Segments,
     longest: u64,
 }
 
@@ -222,7 +250,7 @@ impl Iterator for Pieces {
         match self.segments.pop_front()? {
             Segment::File(part) if part.end - part.start > self.longest => {
                 let cut = part.start + self.longest;
-                self.segments.push_front(Segment::File(cut..part.end));
+                self.segments.put_back(Segment::File(cut..part.end));
                 Some(Segment::File(part.start..cut))
             }
             segment => Some(segment),

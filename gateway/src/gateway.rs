@@ -131,12 +131,11 @@ impl<F: Files> Gateway<F> {
         if let Some(proof) = &settings.policy.proof {
             proof.check(id, &request)?;
         }
-        let files = Arc::clone(&self.files);
         if let Some(entry) = kept.as_ref().filter(|_| read::is_ordinary(&request)) {
-            return Ok(read::again(files, entry));
+            return Ok(read::again(&*self.files, entry));
         }
         let id = id.clone();
-        Ok(read::serve(files, settings, (&self.ready, kept), id, request).await)
+        Ok(read::serve(Arc::clone(&self.files), settings, (&self.ready, kept), id, request).await)
     }
 }
 

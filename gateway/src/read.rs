@@ -23,7 +23,7 @@ use crate::body::Body;
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
-use crate::file_body::{FileBody, Segment, len_of};
+use crate::file_body::{FileBody, Segment, len_of, source};
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
@@ -55,7 +55,10 @@ pub(crate) async fn serve<F: Files>(
     };
     let is_kept = kept.is_some();
     let found = match kept {
-        Some(entry) => Ok(Located::Here(entry.content.clone())),
+        Some(entry) => {
+            files.sent_again(entry.len);
+            Ok(Located::Here(entry.read()))
+        }
         None => files.read_small(&id, SMALL).await,
     };
     let found = match found {
@@ -111,8 +114,8 @@ pub(crate) async fn serve<F: Files>(
     };
     let keep = match (&found, &plan) {
         // What is kept is for every client, so it must not depend on the codings that one takes.
-        (Found::Here(content), Plan::Never) if is_ordinary(&request) && !is_kept && !validators.mutable => {
-            content.version().map(|version| ((id.clone(), version), content.clone()))
+        (Found::Here(read), Plan::Never) if is_ordinary(&request) && !is_kept && !validators.mutable => {
+            ready.admits(uri.path()).then(|| (Arc::clone(&files), id.clone(), read.clone()))
         }
         _ => None,
     };
@@ -122,8 +125,10 @@ pub(crate) async fn serve<F: Files>(
     if let Some(upstream) = upstream {
         response.extensions_mut().insert(upstream);
     }
-    if let Some((file, content)) = keep.filter(|_| response.status() == StatusCode::OK) {
-        ready.keep(Entry::new(uri.path(), settings, file, response.headers().clone(), content, len));
+    if let Some((files, id, read)) = keep.filter(|_| response.status() == StatusCode::OK)
+        && let Some(entry) = Entry::of(uri.path(), settings, &files, id, read, response.headers().clone())
+    {
+        ready.keep(entry);
     }
     match (plan, &settings.compression) {
         (Plan::Encode(encoding), Some(compression)) if !is_cut => {
@@ -144,14 +149,9 @@ pub(crate) fn is_ordinary(request: &Request) -> bool {
 }
 
 /// The answer of an ordinary request for a file that is ready.
-pub(crate) fn again<F: Files>(files: Arc<F>, entry: &Entry) -> Response<Body> {
-    let body = match &entry.content {
-        SmallRead::Content { content, .. } => content.clone().into(),
-        SmallRead::Large(file) => {
-            FileBody::new(files, entry.id.clone(), file.clone(), vec![Segment::File(0..entry.len)]).into()
-        }
-    };
-    answer(StatusCode::OK, entry.headers.clone(), body)
+pub(crate) fn again(files: &impl Files, entry: &Entry) -> Response<Body> {
+    files.sent_again(entry.len);
+    answer(StatusCode::OK, entry.headers.clone(), entry.body())
 }
 
 /// Answers OPTIONS, and refuses what no file takes.
@@ -280,7 +280,7 @@ impl<F: Files> Content<F> {
         match self.found {
             Found::Here(SmallRead::Content { content, .. }) => Ok(cut(&content, &segments).into()),
             Found::Here(SmallRead::Large(file)) => {
-                Ok(FileBody::new(self.files, self.id, file, segments).into())
+                Ok(FileBody::new(source(self.files, self.id, file), segments).into())
             }
             Found::Elsewhere(file) => elsewhere::body(file, segments).await,
         }

@@ -8,12 +8,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use protocol::FileId;
 use rustix::process::{Resource, getrlimit};
 
+use crate::body::Body;
+use crate::file_body::{FileBody, Source, source};
 use crate::files::{Files, SmallRead, Version};
 use crate::settings::Settings;
 
@@ -24,6 +27,8 @@ const MAX_OPEN: u64 = 8192;
 const OPEN_SHARE: u64 = 4;
 /// What an entry takes besides its content, about.
 const ENTRY: usize = 1024;
+/// Room that the next entry may want.
+const TYPICAL: usize = 8 * 1024;
 /// Parts with a lock of their own.
 const SHARDS: usize = 16;
 /// Open files that were not asked for between two of these are closed.
@@ -35,46 +40,84 @@ pub(crate) struct Entry {
     path: Box<str>,
     settings: Weak<Settings>,
     pub(crate) id: FileId,
-    pub(crate) version: Version,
+    version: Version,
     /// Of an answer with all of the file.
     pub(crate) headers: HeaderMap,
-    pub(crate) content: SmallRead,
+    content: Held,
     pub(crate) len: u64,
     is_used: AtomicBool,
 }
 
 impl Entry {
-    /// An entry of the path as the request has it; its answer is good for the settings that it was made with.
-    pub(crate) fn new(
+    /// An entry of the path as the request has it; its answer is good for the settings that it was made with. None for
+    /// files that can change.
+    pub(crate) fn of<F: Files>(
         path: &str,
         settings: &Arc<Settings>,
-        (id, version): (FileId, Version),
+        files: &Arc<F>,
+        id: FileId,
+        read: SmallRead,
         headers: HeaderMap,
-        content: SmallRead,
-        len: u64,
-    ) -> Self {
+    ) -> Option<Self> {
+        let version = read.version()?;
+        let (len, content) = match read {
+            SmallRead::Content { mutable: true, .. } => return None,
+            SmallRead::Content { content, modified, .. } => {
+                (content.len() as u64, Held::Small(content, modified))
+            }
+            SmallRead::Large(file) if file.mutable => return None,
+            SmallRead::Large(file) => (file.len, Held::Open(source(Arc::clone(files), id.clone(), file))),
+        };
         let settings = Arc::downgrade(settings);
-        Self {
-            path: path.into(),
-            settings,
-            id,
-            version,
-            headers,
-            content,
-            len,
-            is_used: AtomicBool::new(false),
+        let is_used = AtomicBool::new(false);
+        Some(Self { path: path.into(), settings, id, version, headers, content, len, is_used })
+    }
+
+    /// The file as it was read.
+    pub(crate) fn read(&self) -> SmallRead {
+        match &self.content {
+            Held::Small(content, modified) => SmallRead::Content {
+                content: content.clone(),
+                modified: *modified,
+                mutable: false,
+                version: Some(self.version),
+            },
+            Held::Open(source) => SmallRead::Large(source.file().clone()),
+        }
+    }
+
+    /// All of its content.
+    pub(crate) fn body(&self) -> Body {
+        match &self.content {
+            Held::Small(content, _) => content.clone().into(),
+            Held::Open(source) => FileBody::whole(Arc::clone(source)).into(),
         }
     }
 
     fn bytes(&self) -> usize {
         match &self.content {
-            SmallRead::Content { content, .. } => content.len() + ENTRY,
-            SmallRead::Large(_) => ENTRY,
+            Held::Small(content, _) => content.len() + ENTRY,
+            Held::Open(_) => ENTRY,
         }
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.content, SmallRead::Large(_))
+        matches!(self.content, Held::Open(_))
+    }
+}
+
+enum Held {
+    /// The content, and the time for `Last-Modified`.
+    Small(Bytes, SystemTime),
+    Open(Arc<dyn Source>),
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Small(..) => "Small",
+            Self::Open(_) => "Open",
+        })
     }
 }
 
@@ -109,7 +152,6 @@ impl Ready {
     pub(crate) fn get(&self, files: &impl Files, settings: &Arc<Settings>, path: &str) -> Option<Arc<Entry>> {
         let entry = self.find(path, settings)?;
         if files.version(&entry.id) == Some(entry.version) {
-            files.sent_again(entry.len);
             return Some(entry);
         }
         self.remove(&entry);
@@ -124,6 +166,16 @@ impl Ready {
         }
         entry.is_used.store(true, Ordering::Relaxed);
         Some(entry)
+    }
+
+    /// Whether a file that was just sent is worth its place. While there is room all are; then most are not, or of more
+    /// files than there is room for each would go before it is asked for again.
+    pub(crate) fn admits(&self, path: &str) -> bool {
+        const ONE_OF: u8 = 8;
+        let shard = self.0.shard(path);
+        let is_full = shard.bytes + TYPICAL > self.0.max_bytes || shard.open + 1 > self.0.max_open;
+        drop(shard);
+        !is_full || fastrand::u8(..ONE_OF) == 0
     }
 
     /// Forgets an entry.

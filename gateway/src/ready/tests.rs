@@ -1,7 +1,6 @@
 use std::fs::File;
-use std::time::SystemTime;
 
-use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::files::OpenFile;
@@ -11,28 +10,41 @@ fn version() -> Version {
     Version::of(&rustix::fs::fstat(&file).unwrap()).unwrap()
 }
 
-fn small(len: usize) -> SmallRead {
-    let content = Bytes::from(vec![b'x'; len]);
-    SmallRead::Content { content, modified: SystemTime::UNIX_EPOCH, mutable: false, version: Some(version()) }
+fn entry(path: &str, settings: &Arc<Settings>, content: Held) -> Entry {
+    Entry {
+        path: path.into(),
+        settings: Arc::downgrade(settings),
+        id: "group1/M00/00/00/fwAgAWsG2MmAOT6CAAAACo7fR3c525.jpg".parse().unwrap(),
+        version: version(),
+        headers: HeaderMap::new(),
+        content,
+        len: 0,
+        is_used: AtomicBool::new(false),
+    }
 }
 
-fn open() -> (SmallRead, Weak<File>) {
+fn small(len: usize) -> Held {
+    Held::Small(vec![b'x'; len].into(), SystemTime::UNIX_EPOCH)
+}
+
+struct Open(OpenFile);
+
+impl Source for Open {
+    fn file(&self) -> &OpenFile {
+        &self.0
+    }
+
+    fn read(self: Arc<Self>, _: u64, _: u64) -> BoxFuture<'static, std::io::Result<Bytes>> {
+        panic!("nothing is read here")
+    }
+}
+
+fn open() -> (Held, Weak<File>) {
     let file = Arc::new(tempfile::tempfile().unwrap());
     let weak = Arc::downgrade(&file);
-    let open = OpenFile {
-        file,
-        offset: 0,
-        len: 0,
-        modified: SystemTime::UNIX_EPOCH,
-        mutable: false,
-        version: Some(version()),
-    };
-    (SmallRead::Large(open), weak)
-}
-
-fn entry(path: &str, settings: &Arc<Settings>, content: SmallRead) -> Entry {
-    let id = "group1/M00/00/00/fwAgAWsG2MmAOT6CAAAACo7fR3c525.jpg".parse().unwrap();
-    Entry::new(path, settings, (id, version()), HeaderMap::new(), content, 0)
+    let modified = SystemTime::UNIX_EPOCH;
+    let file = OpenFile { file, offset: 0, len: 0, modified, mutable: false, version: Some(version()) };
+    (Held::Open(Arc::new(Open(file))), weak)
 }
 
 fn total(ready: &Ready) -> (usize, usize) {
