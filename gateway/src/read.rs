@@ -63,13 +63,15 @@ pub(crate) async fn serve<F: Files>(
     };
     let found = match found {
         Ok(Located::Here(found)) => Found::Here(found),
-        Ok(Located::Missing) if !elsewhere::is_hop(request.headers(), query) => match files.find(&id).await {
-            Ok(remote) if settings.response_mode == ResponseMode::Redirect => {
-                return elsewhere::redirect(&remote.base_url(), uri).map(Body::from);
+        Ok(Located::Missing) if !elsewhere::is_hop(request.headers(), query) => {
+            match Box::pin(files.find(&id)).await {
+                Ok(remote) if settings.response_mode == ResponseMode::Redirect => {
+                    return elsewhere::redirect(&remote.base_url(), uri).map(Body::from);
+                }
+                Ok(remote) => Found::Elsewhere(remote),
+                Err(error) => return not_found_elsewhere(error),
             }
-            Ok(remote) => Found::Elsewhere(remote),
-            Err(error) => return not_found_elsewhere(error),
-        },
+        }
         Ok(Located::Missing | Located::NotFound) => return not_found(),
         Err(error) => return unreadable(&id, &error),
     };
@@ -282,7 +284,8 @@ impl<F: Files> Content<F> {
             Found::Here(SmallRead::Large(file)) => {
                 Ok(FileBody::new(source(self.files, self.id, file), segments).into())
             }
-            Found::Elsewhere(file) => elsewhere::body(file, segments).await,
+            // Boxed, as is the search: each connection has room for the largest answer, and this one is rare.
+            Found::Elsewhere(file) => Box::pin(elsewhere::body(file, segments)).await,
         }
     }
 }

@@ -6,6 +6,8 @@
 //! line that begins with `skipped:` and is seen although the test passes.
 
 mod address;
+mod attack;
+mod attack_tests;
 mod browser;
 mod client_crate;
 mod cluster;

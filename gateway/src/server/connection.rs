@@ -119,10 +119,12 @@ impl<A: App> Serving<A> {
         }
     }
 
-    /// Waits for the client to say something, or to go; false if it does neither in time.
+    /// Waits for the client to say something, or to go; false if it does neither in time. It is looked for, because a new
+    /// socket may be called readable before it is.
     async fn speaks(&self, socket: &TcpStream, deadline: Instant) -> bool {
+        let mut byte = [0];
         tokio::select! {
-            ready = timeout_at(deadline, socket.readable()) => matches!(ready, Ok(Ok(()))),
+            ready = timeout_at(deadline, socket.peek(&mut byte)) => ready.is_ok(),
             () = self.stop.cancelled() => false,
         }
     }

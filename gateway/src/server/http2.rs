@@ -105,6 +105,8 @@ where
 {
     fn execute(&self, stream: F) {
         let over = self.over.clone();
+        // Boxed, because a task that has it in a `select!` has room for it twice.
+        let stream = Box::pin(stream);
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stream => {}

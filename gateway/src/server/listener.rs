@@ -97,7 +97,8 @@ impl HttpServer {
             let requests = Requests { app: app.clone(), from, limits, phase: Arc::new(Phase::default()) };
             let serving =
                 Serving { requests, stop: stop.clone(), tasks: tasks.clone(), doze: Arc::clone(&doze) };
-            let work = serve(serving, stream, self.on, self.edge.clone(), place);
+            // Boxed, because a task that has it in a `select!` has room for it twice.
+            let work = Box::pin(serve(serving, stream, self.on, self.edge.clone(), place));
             let abort = abort.clone();
             tasks.spawn(async move {
                 tokio::select! {

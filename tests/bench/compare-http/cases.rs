@@ -14,6 +14,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) of: Of,
     pub(crate) load: Load,
+    pub(crate) tls: bool,
     pub(crate) unit: Unit,
     /// Least ratio to nginx and to nginx with the module that is good enough; 0 where nothing is asked.
     pub(crate) bars: [f64; 2],
@@ -50,11 +51,16 @@ pub(crate) static ALL: &[Case] = &[
     with("range-64k-of-100m", 100 * MIB, "Range: bytes=50000000-50065535"),
     with("range-two-of-1m", MIB, "Range: bytes=0-1023,500000-501023"),
     with("not-modified-4k", 4 * KIB, "If-None-Match: *"),
+    Case { tls: true, ..hot("tls-4k", 4 * KIB, [0.9, 0.0]) },
+    Case { tls: true, ..large("tls-1m", MIB) },
+    Case { tls: true, ..with("tls-close-4k", 4 * KIB, "Connection: close") },
+    http2("http2-4k", 4 * KIB),
+    Case { unit: Unit::Mebibytes, ..http2("http2-1m", MIB) },
 ];
 
 const fn hot(name: &'static str, size: u64, bars: [f64; 2]) -> Case {
     let load = Load::Wrk { connections: 32, header: None };
-    Case { name, of: Of::Hot(size), load, unit: Unit::Requests, bars }
+    Case { name, of: Of::Hot(size), load, tls: false, unit: Unit::Requests, bars }
 }
 
 const fn large(name: &'static str, size: u64) -> Case {
@@ -65,17 +71,23 @@ const fn with(name: &'static str, size: u64, header: &'static str) -> Case {
     Case { load: Load::Wrk { connections: 32, header: Some(header) }, ..hot(name, size, [1.0, 1.0]) }
 }
 
+/// By TLS, as browsers do it: few connections with several requests at once each.
+const fn http2(name: &'static str, size: u64) -> Case {
+    Case { load: Load::H2load { connections: 8, streams: 8 }, tls: true, ..hot(name, size, [0.9, 0.0]) }
+}
+
 impl Case {
     /// Whether a server can be asked this.
-    pub(crate) fn is_for(&self, _server: &Server) -> bool {
-        true
+    pub(crate) fn is_for(&self, server: &Server) -> bool {
+        !self.tls || server.tls_url.is_some()
     }
 
     /// Loads a server for so long.
     pub(crate) fn run(&self, server: &Server, store: &Store, cores: &Cores, time: Duration) -> Sample {
+        let url = server.tls_url.as_ref().filter(|_| self.tls).unwrap_or(&server.url);
         let request = match self.of {
-            Of::Hot(size) => Request::One(format!("{}{}", server.url, store.hot(size))),
-            Of::Random => Request::OneOf(server.url.clone(), store.paths_file()),
+            Of::Hot(size) => Request::One(format!("{url}{}", store.hot(size))),
+            Of::Random => Request::OneOf(url.clone(), store.paths_file()),
         };
         self.load.run(server, &request, store, cores, time)
     }

@@ -11,6 +11,8 @@ use crate::server::{Cores, Server, is_on_path};
 pub(crate) enum Load {
     /// HTTP/1.1 by wrk, each connection with the next request after each answer.
     Wrk { connections: u32, header: Option<&'static str> },
+    /// HTTP/2 by h2load, each connection with so many requests at once.
+    H2load { connections: u32, streams: u32 },
 }
 
 /// What is asked for.
@@ -62,6 +64,8 @@ impl Load {
     pub(crate) fn missing(&self) -> Option<&'static str> {
         match self {
             Self::Wrk { .. } => (!is_on_path("wrk")).then_some("wrk is not on the PATH"),
+            Self::H2load { .. } => (!is_on_path("h2load"))
+                .then_some("h2load is not on the PATH; Debian has it in nghttp2-client"),
         }
     }
 
@@ -76,6 +80,7 @@ impl Load {
     ) -> Sample {
         let command = match self {
             Self::Wrk { connections, header } => wrk(*connections, *header, request, store, time),
+            Self::H2load { connections, streams } => h2load(*connections, *streams, request, time),
         };
         let (used, start) = (server.used(), Instant::now());
         let output = cores.load(&command).output().expect("the generator was there at the start");
@@ -83,6 +88,7 @@ impl Load {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let sample = match self {
             Self::Wrk { .. } => wrk_result(&text),
+            Self::H2load { .. } => h2load_result(&text),
         };
         let Some(sample) = sample else {
             panic!("{command:?} says: {text}{}", String::from_utf8_lossy(&output.stderr))
@@ -120,6 +126,37 @@ fn wrk_result(text: &str) -> Option<Sample> {
         p50: p50 / 1e3,
         p99: p99 / 1e3,
         errors,
+        busy: 0.0,
+    })
+}
+
+fn h2load(connections: u32, streams: u32, request: &Request, time: Duration) -> Command {
+    let Request::One(url) = request else { panic!("no case has h2load with random paths") };
+    let mut command = Command::new("h2load");
+    command.args(["-t1", &format!("-c{connections}"), &format!("-m{streams}")]);
+    command.args(["-D", &time.as_secs().max(1).to_string(), url]);
+    command
+}
+
+/// Lines like `finished in 1.00s, 60132.00 req/s, 248.20MB/s`; `requests: ... 12 failed, ...`; `time for request: MIN MAX
+/// MEAN ...`. It has no percentiles.
+fn h2load_result(text: &str) -> Option<Sample> {
+    let line = |start: &str| text.lines().find_map(|line| line.strip_prefix(start));
+    let finished = line("finished in ")?;
+    let mut words = finished.split(", ");
+    let requests_per_second = words.nth(1)?.strip_suffix(" req/s")?.parse().ok()?;
+    let rate = words.next()?;
+    let (number, factor) = [("GB/s", 1024.0), ("MB/s", 1.0), ("KB/s", 1.0 / 1024.0)]
+        .into_iter()
+        .find_map(|(unit, factor)| Some((rate.strip_suffix(unit)?, factor)))?;
+    let number: f64 = number.parse().ok()?;
+    let failed = line("requests: ")?.split(", ").find_map(|part| part.strip_suffix(" failed"));
+    Some(Sample {
+        requests_per_second,
+        mebibytes_per_second: number * factor,
+        p50: f64::NAN,
+        p99: f64::NAN,
+        errors: failed?.parse().ok()?,
         busy: 0.0,
     })
 }

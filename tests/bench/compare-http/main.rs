@@ -18,6 +18,7 @@
 #[allow(dead_code, reason = "the tests use the rest")]
 mod address;
 mod cases;
+mod certificate;
 #[path = "../../it/cluster.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod cluster;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::address;
+use crate::certificate::Certificate;
 use crate::cluster::{START, made};
 use crate::files::Store;
 use crate::process::Process;
@@ -13,6 +14,7 @@ use crate::server::{Cores, Make, Server, on_path};
 use crate::wait::until;
 
 const PORT: u16 = 8080;
+const TLS_PORT: u16 = 8443;
 /// Where the module's configuration is, as its source has it compiled in.
 const MODULE_DIR: &str = "/etc/fdfs";
 
@@ -26,10 +28,11 @@ pub(crate) async fn plain(store: &Store, cores: &Cores) -> Option<Server> {
     let location = format!("location /group1/M00/ {{ alias {}/; }}", store.path.join("data").display());
     let cache = "open_file_cache max=50000 inactive=600s; open_file_cache_valid 60s;";
     let ip = address::fresh();
-    let conf = configure(&dir, ip, cache, &location);
+    let certificate = Certificate::make(&dir, ip);
+    let conf = configure(&dir, ip, cache, &location, certificate.as_ref());
     let mut command = Command::new(program);
     command.args(["-e", "stderr", "-c"]).arg(conf);
-    Some(start(Make::Nginx, ip, &cores.server(&command), store).await)
+    Some(start(Make::Nginx, ip, certificate.is_some(), &cores.server(&command), store).await)
 }
 
 /// nginx with the module, where it is.
@@ -50,16 +53,16 @@ pub(crate) async fn with_module(store: &Store, cores: &Cores) -> Option<Server> 
     let dir = made(store.dir.path().join("module"));
     configure_module(&dir, store);
     let ip = address::fresh();
-    let conf = configure(&dir, ip, "", "location / { ngx_fastdfs_module; }");
+    let conf = configure(&dir, ip, "", "location / { ngx_fastdfs_module; }", None);
     // Its configuration has one place only; a mount that nothing else sees puts ours there.
     let script = r#"mount --bind "$1/etc" /etc/fdfs && exec "$2" -e stderr -c "$3""#;
     let mut command = Command::new("unshare");
     command.arg(if rustix::process::geteuid().is_root() { "-m" } else { "-rm" });
     command.args(["sh", "-c", script, "sh"]).args([&dir, &program, &conf]);
-    Some(start(Make::Module, ip, &cores.server(&command), store).await)
+    Some(start(Make::Module, ip, false, &cores.server(&command), store).await)
 }
 
-async fn start(make: Make, ip: IpAddr, command: &Command, store: &Store) -> Server {
+async fn start(make: Make, ip: IpAddr, has_tls: bool, command: &Command, store: &Store) -> Server {
     let mut pinned = Command::new(command.get_program());
     let mut process = Process::start(pinned.args(command.get_args()));
     let url = format!("http://{ip}:{PORT}");
@@ -69,7 +72,7 @@ async fn start(make: Make, ip: IpAddr, command: &Command, store: &Store) -> Serv
         crate::cluster::ready(&file).await
     })
     .await;
-    Server::new(make, url, process, None)
+    Server::new(make, [url, format!("https://{ip}:{TLS_PORT}")], has_tls, process, None)
 }
 
 /// The nginx that says of itself that it has the module.
@@ -84,7 +87,21 @@ fn module_program() -> Option<PathBuf> {
 }
 
 /// `nginx.conf` in `dir`.
-fn configure(dir: &Path, ip: IpAddr, http: &str, location: &str) -> PathBuf {
+fn configure(
+    dir: &Path,
+    ip: IpAddr,
+    http: &str,
+    location: &str,
+    certificate: Option<&Certificate>,
+) -> PathBuf {
+    let tls = certificate.map_or_else(String::new, |Certificate { certificate, key }| {
+        format!(
+            "listen {ip}:{TLS_PORT} ssl http2 backlog=4096; ssl_certificate {}; ssl_certificate_key {};
+    ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m; ssl_session_timeout 1h;",
+            certificate.display(),
+            key.display()
+        )
+    });
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let at = dir.display();
     let text = format!(
@@ -101,11 +118,13 @@ http {{
   tcp_nodelay on;
   keepalive_requests 1000000000;
   keepalive_timeout 3600s;
+  http2_max_concurrent_streams 128;
   client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;
   uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
   {http}
   server {{
     listen {ip}:{PORT} backlog=4096;
+    {tls}
     {location}
   }}
 }}

@@ -25,20 +25,35 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// `http://ADDRESS:PORT`.
     pub(crate) url: String,
+    /// `https://ADDRESS:PORT`, if it has a certificate.
+    pub(crate) tls_url: Option<String>,
     process: Option<Process>,
     /// The tracker that it needs.
     _tracker: Option<Daemon>,
 }
 
 impl Server {
-    pub(crate) fn new(make: Make, url: String, process: Process, tracker: Option<Daemon>) -> Self {
+    pub(crate) fn new(
+        make: Make,
+        [url, tls_url]: [String; 2],
+        has_tls: bool,
+        process: Process,
+        tracker: Option<Daemon>,
+    ) -> Self {
         let name = match make {
             Make::Ours => "fdfs",
             Make::Base => "base",
             Make::Nginx => "nginx",
             Make::Module => "module",
         };
-        Self { make, name, url, process: Some(process), _tracker: tracker }
+        Self {
+            make,
+            name,
+            url,
+            tls_url: has_tls.then_some(tls_url),
+            process: Some(process),
+            _tracker: tracker,
+        }
     }
 
     /// Processor time of the process, its children and all their threads since they started.
