@@ -8,6 +8,8 @@ use crate::say::skipped;
 
 const TIME: Duration = Duration::from_secs(3);
 const COUNT: usize = 400;
+/// With other tests beside this one; without a bound on what a slow reader is given, a visitor waited for 5 s.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_bad_clients_costs_little_and_leaves_nothing_behind() {
@@ -26,7 +28,7 @@ async fn a_crowd_of_bad_clients_costs_little_and_leaves_nothing_behind() {
     ] {
         let outcome = target.attack(manner, COUNT, TIME).await;
         outcome.say();
-        faults.extend(outcome.faults().into_iter().map(|fault| format!("{manner:?}: {fault}")));
+        faults.extend(outcome.faults(HELD_UP).into_iter().map(|fault| format!("{manner:?}: {fault}")));
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
