@@ -37,6 +37,11 @@ impl Spread {
     }
 }
 
+/// h2load tells no percentiles.
+fn time(milliseconds: f64) -> String {
+    if milliseconds.is_nan() { "-".to_owned() } else { format!("{milliseconds:.2} ms") }
+}
+
 /// The head of the table.
 pub(crate) fn say_head(servers: &[Server], rounds: usize, time: Duration) {
     let names: Vec<_> = servers.iter().map(|server| server.name).collect();
@@ -67,11 +72,11 @@ impl<'a> Rounds<'a> {
             let errors: f64 = samples.iter().map(|sample| sample.errors).sum();
             let wrong = if errors > 0.0 { format!("  {errors} ERRORS") } else { String::new() };
             say(&format!(
-                "  {:7} {:>9.0}{unit}  p50 {:.2} ms  p99 {:.2} ms  busy {:.2}{wrong}",
+                "  {:7} {:>9.0}{unit}  p50 {}  p99 {}  busy {:.2}{wrong}",
                 server.name,
                 median(&rate),
-                median(&|sample| sample.p50),
-                median(&|sample| sample.p99),
+                time(median(&|sample| sample.p50)),
+                time(median(&|sample| sample.p99)),
                 median(&|sample| sample.busy),
             ));
         }
