@@ -238,20 +238,13 @@ pub fn proxied(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../tests/fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use super::replay::replay;
     use super::*;
-
-    fn replay(target: &str, hold: fn(&[u8])) {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(target);
-        let mut files = 0;
-        for entry in std::fs::read_dir(&corpus).unwrap() {
-            hold(&std::fs::read(entry.unwrap().path()).unwrap());
-            files += 1;
-        }
-        assert!(files > 10, "{} is no corpus", corpus.display());
-    }
 
     #[test]
     fn paths_hold() {

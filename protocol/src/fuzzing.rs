@@ -102,18 +102,13 @@ fn judge<T>(text: &str, outcome: Result<(T, Vec<Diagnostic>), ConfigError>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+#[path = "../../tests/fuzz/replay.rs"]
+mod replay;
 
-    fn replay(target: &str, hold: fn(&[u8])) {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(target);
-        let mut files = 0;
-        for entry in std::fs::read_dir(&corpus).unwrap() {
-            hold(&std::fs::read(entry.unwrap().path()).unwrap());
-            files += 1;
-        }
-        assert!(files > 10, "{} is no corpus", corpus.display());
-    }
+#[cfg(test)]
+mod tests {
+    use super::replay::replay;
+    use super::*;
 
     #[test]
     fn names_hold() {
