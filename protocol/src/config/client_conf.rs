@@ -1,6 +1,6 @@
 //! `client.conf`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{ConfigError, Diagnostic, Diagnostics};
@@ -57,21 +57,9 @@ pub struct ClientConf {
     pub token_secret: Option<String>,
 }
 
+flow::entrances!(ClientConf);
+
 impl ClientConf {
-    /// Reads the file and its includes.
-    pub fn load(path: &Path, facts: &LocalFacts) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::load(path, facts, Self::build)
-    }
-
-    /// Reads `text` as if it were the file `path`.
-    pub fn parse(
-        text: &str,
-        path: &Path,
-        facts: &LocalFacts,
-    ) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::parse(text, path, facts, Self::build)
-    }
-
     /// Loads the table of storage ids, if it comes from a file.
     pub fn load_storage_ids(
         &self,

@@ -9,6 +9,31 @@ use super::value::parse_bool;
 
 type Build<T> = fn(Ini, &LocalFacts, &mut Diagnostics) -> T;
 
+/// How a configuration is read, by its own `build`.
+macro_rules! entrances {
+    ($conf:ty) => {
+        impl $conf {
+            /// Reads the file and its includes.
+            pub fn load(
+                path: &std::path::Path,
+                facts: &$crate::config::LocalFacts,
+            ) -> Result<(Self, Vec<$crate::config::Diagnostic>), $crate::config::ConfigError> {
+                $crate::config::flow::load(path, facts, Self::build)
+            }
+
+            /// Reads `text` as if it were the file `path`.
+            pub fn parse(
+                text: &str,
+                path: &std::path::Path,
+                facts: &$crate::config::LocalFacts,
+            ) -> Result<(Self, Vec<$crate::config::Diagnostic>), $crate::config::ConfigError> {
+                $crate::config::flow::parse(text, path, facts, Self::build)
+            }
+        }
+    };
+}
+pub(super) use entrances;
+
 pub(super) fn load<T>(
     path: &Path,
     facts: &LocalFacts,

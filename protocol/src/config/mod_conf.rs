@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::client_conf::{IdSource, read_id_source};
 use super::daemon_conf::{HttpListen, read_base_path};
-use super::diagnostic::{ConfigError, Diagnostic, Diagnostics};
+use super::diagnostic::Diagnostics;
 use super::ini::Ini;
 use super::local_facts::LocalFacts;
 use super::log_conf::{LogConf, LogLevel};
@@ -71,21 +71,9 @@ pub struct ModuleConf {
     pub id_source: IdSource,
 }
 
+flow::entrances!(ModuleConf);
+
 impl ModuleConf {
-    /// Reads the file and its includes.
-    pub fn load(path: &Path, facts: &LocalFacts) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::load(path, facts, Self::build)
-    }
-
-    /// Reads `text` as if it were the file `path`.
-    pub fn parse(
-        text: &str,
-        path: &Path,
-        facts: &LocalFacts,
-    ) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::parse(text, path, facts, Self::build)
-    }
-
     fn build(mut ini: Ini, _facts: &LocalFacts, found: &mut Diagnostics) -> Self {
         legacy::apply(&mut ini, Files::MODULE, found);
         schema::check(&ini, Files::MODULE, found);

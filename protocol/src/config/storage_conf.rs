@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::daemon_conf::{DaemonConf, HttpListen};
-use super::diagnostic::{ConfigError, Diagnostic, Diagnostics};
+use super::diagnostic::Diagnostics;
 use super::ini::Ini;
 use super::local_facts::LocalFacts;
 use super::log_conf::AccessLogConf;
@@ -142,21 +142,9 @@ pub struct StorageConf {
     pub access_log: AccessLogConf,
 }
 
+flow::entrances!(StorageConf);
+
 impl StorageConf {
-    /// Reads the file and its includes.
-    pub fn load(path: &Path, facts: &LocalFacts) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::load(path, facts, Self::build)
-    }
-
-    /// Reads `text` as if it were the file `path`.
-    pub fn parse(
-        text: &str,
-        path: &Path,
-        facts: &LocalFacts,
-    ) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::parse(text, path, facts, Self::build)
-    }
-
     fn build(mut ini: Ini, facts: &LocalFacts, found: &mut Diagnostics) -> Self {
         legacy::apply(&mut ini, Files::STORAGE, found);
         schema::check(&ini, Files::STORAGE, found);

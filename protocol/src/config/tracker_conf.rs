@@ -1,6 +1,6 @@
 //! `tracker.conf`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::daemon_conf::{AddressFamily, DaemonConf, HttpListen};
@@ -110,21 +110,9 @@ pub struct TrackerConf {
     pub response_ip_addr_size: ResponseIpAddrSize,
 }
 
+flow::entrances!(TrackerConf);
+
 impl TrackerConf {
-    /// Reads the file and its includes.
-    pub fn load(path: &Path, facts: &LocalFacts) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::load(path, facts, Self::build)
-    }
-
-    /// Reads `text` as if it were the file `path`.
-    pub fn parse(
-        text: &str,
-        path: &Path,
-        facts: &LocalFacts,
-    ) -> Result<(Self, Vec<Diagnostic>), ConfigError> {
-        flow::parse(text, path, facts, Self::build)
-    }
-
     /// Loads the table of storage ids, if they are used.
     pub fn load_storage_ids(
         &self,

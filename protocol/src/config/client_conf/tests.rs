@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use super::*;
+use crate::config::{ConfigError, Diagnostic};
 
 fn read(text: &str) -> Result<(ClientConf, Vec<Diagnostic>), ConfigError> {
     let text = format!("tracker_server = 127.0.0.1\n{text}");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{ConfigError, Diagnostic};
 
 const MINIMAL: &str = "base_path = /g\ngroup_name = group1\nstore_path0 = /s0\n";
 const TRACKER: &str = "tracker_server = 10.0.0.1\n";

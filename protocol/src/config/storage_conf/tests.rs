@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{ConfigError, Diagnostic};
 
 const MINIMAL: &str = "base_path = /s\ngroup_name = group1\ntracker_server = 10.0.0.1\n";
 

@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use super::*;
+use crate::config::{ConfigError, Diagnostic};
 
 fn read(text: &str) -> Result<(TrackerConf, Vec<Diagnostic>), ConfigError> {
     TrackerConf::parse(
