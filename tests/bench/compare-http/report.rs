@@ -89,6 +89,8 @@ impl<'a> Rounds<'a> {
             let bar = case.bar(server.make);
             let verdict = match bar {
                 0.0 => String::new(),
+                // A server that answered nothing is no measure.
+                _ if !rates.greatest.is_finite() => " NOT MEASURED".to_owned(),
                 _ if rates.median >= bar => format!(" bar {bar} met"),
                 _ => format!(" bar {bar} MISSED"),
             };
