@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use protocol::config::storage_conf::Durability;
 use protocol::file_id::{FileExt, SlavePrefix, StorePathIndex};
+use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
 use rustix::fs::{FileType, Stat};
 use rustix::io::{ReadWriteFlags, preadv2};
@@ -187,6 +189,17 @@ pub struct UploadSpec {
     pub store_path: Option<StorePathIndex>,
     /// Length of the content, if it was announced: the space test uses it.
     pub len: Option<u64>,
+    /// Metadata that the file has from its first moment on.
+    pub metadata: Metadata,
+    /// When the upload is answered; the configuration's choice unless given.
+    pub durability: Option<Durability>,
+}
+
+impl UploadSpec {
+    /// What most uploads are: the node chooses the place.
+    pub fn new(kind: UploadKind, ext: FileExt) -> Self {
+        Self { kind, ext, store_path: None, len: None, metadata: Metadata::default(), durability: None }
+    }
 }
 
 /// A file that now has a name, is visible and is in the binlog.

@@ -19,6 +19,7 @@ use crate::files::Files;
 use crate::read;
 use crate::ready::Ready;
 use crate::refusal::Refusal;
+use crate::routes::Routes;
 use crate::server::{App, Connection};
 use crate::settings::Settings;
 use crate::site::Site;
@@ -45,8 +46,8 @@ impl<F> Clone for Gateway<F> {
 
 impl<F: Files> Gateway<F> {
     /// The gateway; `more` are routes of the daemon's own.
-    pub fn new(files: Arc<F>, site: Site, more: Router) -> Self {
-        let routes = crate::router::router(Arc::clone(&files), site.clone()).merge(more);
+    pub fn new(files: Arc<F>, site: Site, more: Routes) -> Self {
+        let routes = crate::rest::routes(Arc::clone(&files), site.clone()).merge(more).into_router();
         Self { files, site, routes, ready: Ready::default() }
     }
 }
@@ -113,7 +114,7 @@ impl<F: Files> Gateway<F> {
     ) -> Result<Response<Body>, Refusal> {
         if is_route {
             request.extensions_mut().insert(client);
-            return Ok(crate::router::route(&self.routes, request).await);
+            return Ok(crate::rest::route(&self.routes, request).await);
         }
         let kept = self.ready.get(&*self.files, settings, request.uri().path());
         let mut parsed = None;

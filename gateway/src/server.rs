@@ -58,6 +58,6 @@ pub trait App: Clone + Send + Sync + 'static {
 impl App for Router {
     async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
         request.extensions_mut().insert(ClientAddress(connection.peer));
-        crate::router::route(self, request).await
+        crate::rest::route(self, request).await
     }
 }

@@ -8,28 +8,20 @@ use protocol::config::web_conf::{FileUrlConf, WebConf};
 use thiserror::Error;
 
 use crate::access_log::AccessLog;
+use crate::authority::{Authority, Writers};
 use crate::compression::Compression;
 use crate::error_pages::ErrorPages;
 use crate::file_urls::FileUrls;
 use crate::policy::Policy;
 use crate::{MimeTable, ResponseMode};
 
-/// Who may write over HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writers {
-    /// Clients on this machine.
-    Loopback,
-    /// Everybody who reaches the port.
-    Everybody,
-}
-
 /// Settings of a gateway.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Types by extension.
     pub mime: MimeTable,
-    /// Who may write.
-    pub writers: Writers,
+    /// Who may do what.
+    pub authority: Authority,
     /// Longest silence of a client that sends a body.
     pub body_timeout: Duration,
     /// What is done about files that only other members have.
@@ -55,7 +47,7 @@ impl Settings {
     pub fn plain() -> Self {
         Self {
             mime: MimeTable::built_in("application/octet-stream"),
-            writers: Writers::Loopback,
+            authority: Authority::new(Writers::Loopback, None),
             body_timeout: Duration::from_secs(60),
             response_mode: ResponseMode::default(),
             urls: FileUrls::of(&FileUrlConf::default()),
@@ -83,6 +75,7 @@ impl Settings {
         }
         let policy = Policy::load(conf, &mime).map_err(|(key, path, source)| bad(key, &path)(source))?;
         let writers = if conf.remote_writes { Writers::Everybody } else { Writers::Loopback };
+        let authority = Authority::new(writers, policy.cors.clone());
         let response_mode = if conf.redirects { ResponseMode::Redirect } else { ResponseMode::Proxy };
         let pages = &conf.pages.error_pages;
         let error_pages = ErrorPages::load(pages, &mime)
@@ -97,7 +90,7 @@ impl Settings {
             mime,
             urls,
             error_pages,
-            writers,
+            authority,
             body_timeout,
             response_mode,
             policy,

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use gateway::routes::Routes;
 use gateway::server::{Edge, HttpServer};
 use gateway::{Gateway, Settings, Site};
 use protocol::client::ClientLimits;
@@ -82,7 +82,7 @@ impl Front {
     /// Serves until `stop` is cancelled, then drains.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let gateway = Gateway::new(self.files, self.site, Router::new());
+        let gateway = Gateway::new(self.files, self.site, Routes::new());
         for server in self.http {
             if let Ok(address) = server.local_addr() {
                 info!(%address, "HTTP service is up");

@@ -15,6 +15,7 @@ pub mod frame;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod group_name;
+pub mod metadata;
 pub mod peers;
 pub mod service;
 pub mod status;

@@ -230,7 +230,7 @@ impl App {
             tasks.spawn(service.serve(move |ip| allow.permits(ip), stop.clone(), handle));
         }
         for server in self.http {
-            tasks.spawn(server.serve(http::router(Arc::clone(&self.shared)), stop.clone()));
+            tasks.spawn(server.serve(http::routes(Arc::clone(&self.shared)).into_router(), stop.clone()));
         }
         tasks.spawn(check_alive(Arc::clone(&self.shared), self.check_interval, stop.clone()));
         tasks.spawn(save_changes(Arc::clone(&self.shared), stop.clone()));

@@ -6,14 +6,14 @@ mod trackers;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use gateway::problem::Problem;
+use gateway::rest::{file_id_of, method_not_allowed};
+use gateway::routes::Routes;
 use gateway::server::ClientAddress;
 use http::header::{CACHE_CONTROL, LOCATION};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use protocol::config::params::StorePathChoice;
 use protocol::tracker::{FileName, Server};
 use protocol::{FileId, GroupName, Status};
@@ -27,20 +27,20 @@ type App = State<Arc<Shared>>;
 type Client = Extension<ClientAddress>;
 
 /// All routes.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/v1/trackers", get(trackers::trackers))
-        .route("/v1/groups", get(groups))
-        .route("/v1/groups/{group}/storages", get(storages))
-        .route("/v1/groups/{group}/storages/{id}", get(storage))
-        .route("/v1/schedule/upload", get(schedule_upload).post(schedule_upload))
-        .route("/v1/schedule/download/{*file_id}", get(schedule_download))
-        .route("/v1/schedule/update/{*file_id}", get(schedule_update))
-        .route("/{group}/{path}/{high}/{low}/{name}", get(redirect_to_file))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+pub(crate) fn routes(shared: Arc<Shared>) -> Routes {
+    Routes::new()
+        .on(Method::GET, "/healthz", healthz)
+        .on(Method::GET, "/readyz", readyz)
+        .on(Method::GET, "/v1/trackers", trackers::trackers)
+        .on(Method::GET, "/v1/groups", groups)
+        .on(Method::GET, "/v1/groups/{group}/storages", storages)
+        .on(Method::GET, "/v1/groups/{group}/storages/{id}", storage)
+        .on(Method::GET, "/v1/schedule/upload", schedule_upload)
+        .on(Method::POST, "/v1/schedule/upload", schedule_upload)
+        .on(Method::GET, "/v1/schedule/download/{file_id}", schedule_download)
+        .on(Method::GET, "/v1/schedule/update/{file_id}", schedule_update)
+        .on(Method::GET, "/{group}/{path}/{high}/{low}/{name}", redirect_to_file)
+        .with(|router| router.fallback(not_found).method_not_allowed_fallback(method_not_allowed))
         .with_state(shared)
 }
 
@@ -50,11 +50,6 @@ async fn not_found() -> Problem {
         "no_such_path",
         "nothing is served here; see openapi.yaml for the paths",
     )
-}
-
-async fn method_not_allowed() -> Problem {
-    let detail = "this path has no such method; Allow lists those that it has";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
 #[derive(Serialize)]
@@ -193,12 +188,9 @@ fn parse_group(text: &str) -> Result<GroupName, Problem> {
 }
 
 fn parse_file(text: &str) -> Result<(FileId, FileName), Problem> {
-    let bad = || {
-        let detail = "a file ID looks like group1/M00/00/00/NAME, as the upload answered it";
-        Problem::new(StatusCode::NOT_FOUND, "bad_file_id", detail)
-    };
-    let id = FileId::parse(text).map_err(|_| bad())?;
-    let name = FileName::new(id.name.as_str().as_bytes()).map_err(|_| bad())?;
+    let id = file_id_of(text)?;
+    // A name is never longer than the field that it has in messages.
+    let name = FileName::new(id.name.as_str().as_bytes()).map_err(|_| refused(Status::EINVAL, "a file"))?;
     Ok((id, name))
 }
 

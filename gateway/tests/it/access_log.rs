@@ -40,7 +40,7 @@ impl Logging {
         let conf = WebConf { logs, ..WebConf::default() };
         let site = Site::new(Settings::load(&conf, Duration::from_secs(5)).unwrap());
         let store = Fake::new();
-        let gateway = Gateway::new(store.clone().into(), site.clone(), axum::Router::new());
+        let gateway = Gateway::new(store.clone().into(), site.clone(), gateway::routes::Routes::new());
         Self { store, gateway, site, path, _directory: directory }
     }
 

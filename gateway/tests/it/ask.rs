@@ -40,7 +40,7 @@ impl Answer {
 
 /// A gateway over a store.
 pub fn over(store: &Fake, settings: Settings) -> Gateway<Fake> {
-    Gateway::new(store.clone().into(), Site::new(settings), axum::Router::new())
+    Gateway::new(store.clone().into(), Site::new(settings), gateway::routes::Routes::new())
 }
 
 /// Asks as a client on `peer` does.

@@ -219,7 +219,7 @@ async fn only_this_machine_writes_unless_the_site_says_otherwise() {
         assert_eq!(store.content(&id.to_string()).is_some(), status == 403);
 
         let mut settings = Settings::plain();
-        settings.writers = gateway::Writers::Everybody;
+        settings.authority = gateway::authority::Authority::open();
         let gateway = over(&store, settings);
         let answer = ask_from(&gateway, peer, request("POST", "/v1/files", headers, Body::from("abc"))).await;
         assert_eq!(answer.status, 201, "{peer} {header}");

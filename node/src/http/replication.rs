@@ -1,18 +1,19 @@
 //! `GET /v1/replication`: what this node sends to the other members, for operators.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use gateway::routes::Routes;
+use http::Method;
 use serde::Serialize;
 
 use crate::replication::{Letter, Progress, Replication};
 use crate::store::BinlogPosition;
 
 /// The route.
-pub(crate) fn routes(replication: Replication) -> Router {
-    Router::new()
-        .route("/v1/replication", get(overview))
-        .method_not_allowed_fallback(gateway::method_not_allowed)
+pub(crate) fn routes(replication: Replication) -> Routes {
+    Routes::new()
+        .on(Method::GET, "/v1/replication", overview)
+        .with(|router| router.method_not_allowed_fallback(gateway::rest::method_not_allowed))
         .with_state(replication)
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn serve(
         Command::UPLOAD_SLAVE_FILE => match read_head::<UploadSlave>(connection, header).await? {
             Ok(UploadSlave { master, size, prefix, ext }) => {
                 let kind = UploadKind::Slave { master, prefix };
-                upload(native, connection, UploadSpec { kind, ext, store_path: None, len: Some(size) }).await
+                upload(native, connection, UploadSpec { len: Some(size), ..UploadSpec::new(kind, ext) }).await
             }
             Err(next) => Ok(next),
         },
@@ -57,7 +57,7 @@ pub(super) async fn serve(
 }
 
 fn spec(kind: UploadKind, head: &UploadHead) -> UploadSpec {
-    UploadSpec { kind, ext: head.ext, store_path: head.store_path, len: Some(head.size) }
+    UploadSpec { store_path: head.store_path, len: Some(head.size), ..UploadSpec::new(kind, head.ext) }
 }
 
 /// Reads what comes before the content; a head that makes no sense is refused.

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use gateway::files::WriteError;
 use protocol::LogicName;
+use protocol::metadata::{ITEM, MAX_NAME, MAX_VALUE, VALUE};
 use protocol::storage::MetadataMode;
 
 use super::binlog::{Op, Record, Side};
@@ -16,10 +17,6 @@ use super::shelves::StorePath;
 use super::temporary::Temporary;
 use super::{Inner, ReadError, Store, io_failed, read, read_failed};
 
-const ITEM: u8 = 1;
-const VALUE: u8 = 2;
-const MAX_NAME: usize = 64;
-const MAX_VALUE: usize = 256;
 /// Longer files were not made by any FastDFS: a request holds at most 256 KiB, a merge adds to that.
 const MAX_FILE: u64 = 16 << 20;
 

@@ -50,7 +50,8 @@ async fn ask(shared: &Arc<Shared>, method: Method, path: &str) -> (u16, HeaderMa
     let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
     let client = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000);
     request.extensions_mut().insert(ClientAddress(client));
-    let response = router(Arc::clone(shared)).oneshot(request).await.unwrap();
+    gateway::routes::fold_file_id(request.uri_mut());
+    let response = routes(Arc::clone(shared)).into_router().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     (head.status.as_u16(), head.headers, to_bytes(body, 1 << 20).await.unwrap().to_vec())
 }

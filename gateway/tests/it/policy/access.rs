@@ -89,7 +89,7 @@ async fn a_reload_forgets_only_limits_that_changed() {
     let id = store.add(&UploadKind::Normal, "txt", b"x");
     let limit = |lines: &str| settings(&format!("http.limit_req = rate=1r/m burst={lines}"));
     let site = Site::new(limit("1"));
-    let gateway = Gateway::new(store.into(), site.clone(), axum::Router::new());
+    let gateway = Gateway::new(store.into(), site.clone(), gateway::routes::Routes::new());
     let mut statuses = Vec::new();
     for reload in [None, None, None, Some("1"), Some("0"), None] {
         if let Some(lines) = reload {

@@ -13,10 +13,10 @@ use http::StatusCode;
 use protocol::file_id::FileExt;
 use tokio::time::timeout;
 
+use super::upload::{PIECE, bad, write_failed};
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec};
 use crate::problem::Problem;
 use crate::settings::Settings;
-use crate::upload::{PIECE, bad, write_failed};
 
 /// Files of one request; each holds a descriptor until the end.
 const MAX_FILES: usize = 128;
@@ -63,7 +63,7 @@ pub(crate) async fn store<F: Files>(
             ));
         }
         let ext = FileExt::of_file_name(&filename);
-        let spec = UploadSpec { kind: kind.clone(), ext, store_path: None, len: None };
+        let spec = UploadSpec::new(kind.clone(), ext);
         let mut upload = files.begin(spec).await.map_err(write_failed)?;
         receive(&mut field, &mut upload, settings, &between).await?;
         uploads.push((upload, (!filename.is_empty()).then_some(filename)));

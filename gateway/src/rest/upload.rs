@@ -15,12 +15,13 @@ use protocol::file_id::FileExt;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::multipart;
+use crate::authority::Scope;
 use crate::content_type::ext_of_type;
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::settings::Settings;
-use crate::{multipart, write_access};
 
 /// Bodies up to this length are stored in one go.
 const SMALL: u64 = 256 * 1024;
@@ -56,7 +57,9 @@ pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request:
 }
 
 async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Result<Response, Problem> {
-    write_access::check(settings, &request)?;
+    let (parts, body) = request.into_parts();
+    settings.authority.check(&parts, Scope::Write, Some(files.group()))?;
+    let request = Request::from_parts(parts, body);
     let query = QueryString::of(request.uri());
     if let Some(group) = query.get("group")
         && group != files.group().to_string()
@@ -78,7 +81,7 @@ async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -
     let ext = extension(query.get("ext").as_deref(), filename.as_deref(), request.headers())?;
     let len = content_length(request.headers());
     let waits = request.headers().contains_key(EXPECT);
-    let spec = UploadSpec { kind, ext, store_path: None, len };
+    let spec = UploadSpec { len, ..UploadSpec::new(kind, ext) };
     let mut body = Incoming { body: request.into_body(), patience: settings.body_timeout };
     let made = match len {
         Some(len) if len <= SMALL => {
