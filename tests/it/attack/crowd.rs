@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 
 use super::reader::{read_answer, read_head};
 
@@ -106,7 +106,9 @@ fn get(path: &str, more: &str) -> String {
 
 /// A slow reader has a small window, as real ones do whose link is slow; else the kernels hold megabytes for each.
 fn connect(at: SocketAddr, manner: Manner) -> TcpStream {
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a descriptor");
+    // A server that another test starts must not inherit it: the connection would outlive the crowd.
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let socket = socket.expect("a descriptor");
     if manner == Manner::SlowReader {
         sockopt::set_socket_recv_buffer_size(&socket, 4096).expect("the option exists");
     }
