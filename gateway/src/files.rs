@@ -191,7 +191,7 @@ pub struct UploadSpec {
     pub len: Option<u64>,
     /// Metadata that the file has from its first moment on.
     pub metadata: Metadata,
-    /// When the upload is answered; the configuration's choice unless given.
+    /// When the upload is answered: the stronger of this and the configuration's choice.
     pub durability: Option<Durability>,
 }
 
@@ -248,7 +248,10 @@ pub trait Upload: Send + 'static {
     /// Appends content; slow disks make the caller wait here, so memory stays flat.
     fn write(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// Gives the file its name, makes it visible and logs it, in that order.
+    /// Replaces the metadata that the file will have: some of it may come after the content.
+    fn set_metadata(&mut self, metadata: Metadata);
+
+    /// Gives the file its name and metadata, logs it and makes it visible.
     fn commit(self) -> impl Future<Output = Result<Committed, WriteError>> + Send;
 }
 

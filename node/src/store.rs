@@ -16,10 +16,12 @@ mod layout;
 mod locks;
 mod metadata;
 mod name_maker;
+mod orphans;
 mod outgoing;
 mod path_marks;
 mod path_records;
 mod pool;
+mod publish;
 mod read;
 mod recent_deletes;
 mod recovered;
@@ -254,20 +256,12 @@ impl Inner {
 
     /// Puts a file's content on the disk if the configuration says so. Blocking.
     fn sync_content(&self, file: &File) -> Result<(), WriteError> {
-        match self.durability {
-            Durability::Write => Ok(()),
-            Durability::Fsync => file.sync_all().map_err(|error| io_failed("syncing a file", error)),
-        }
+        sync_content(self.durability, file)
     }
 
     /// The same for the directory that holds a name.
     fn sync_name(&self, dir: &DataDir, name: &LogicName) -> Result<(), WriteError> {
-        match self.durability {
-            Durability::Write => Ok(()),
-            Durability::Fsync => {
-                dir.sync_parent(name.true_name()).map_err(|error| io_failed("syncing a directory", error))
-            }
-        }
+        sync_name(self.durability, dir, name)
     }
 
     /// Appends a record and waits until it is written, and on the disk if the configuration says so. Blocking.
@@ -282,6 +276,24 @@ impl Inner {
         self.binlog.announce(record).map_err(|source| io_failed("writing the binlog", source))
     }
 
+    /// The same for changes that are made together.
+    fn announce_all(&self, records: &[Record<'_>]) -> Result<Announced<'_>, WriteError> {
+        for record in records {
+            self.counters.last_source_update(record.time);
+            self.deletes.follow(record);
+        }
+        self.binlog.announce_all(records).map_err(|source| io_failed("writing the binlog", source))
+    }
+
+    /// Puts what was recorded on the disk if that is wanted of one change. Blocking.
+    fn sync_records(&self, durability: Durability) -> Result<(), WriteError> {
+        if durability <= self.durability {
+            // The binlog sees to it.
+            return Ok(());
+        }
+        self.binlog.sync_written().map_err(|source| io_failed("syncing the binlog", source))
+    }
+
     /// The same for a change that another member made at `time`.
     fn record_replica(&self, time: i32, op: Op<&str>, name: &LogicName) -> Result<(), WriteError> {
         self.counters.last_sync_update(layout::unix_seconds(SystemTime::now()));
@@ -293,6 +305,24 @@ impl Inner {
         self.counters.last_sync_update(layout::unix_seconds(SystemTime::now()));
         records.iter().for_each(|record| self.deletes.follow(record));
         self.binlog.append_all(records).map_err(|source| io_failed("writing the binlog", source))
+    }
+}
+
+/// Puts a file's content on the disk if that is wanted. Blocking.
+fn sync_content(durability: Durability, file: &File) -> Result<(), WriteError> {
+    match durability {
+        Durability::Write => Ok(()),
+        Durability::Fsync => file.sync_all().map_err(|error| io_failed("syncing a file", error)),
+    }
+}
+
+/// The same for the directory that holds a name.
+fn sync_name(durability: Durability, dir: &DataDir, name: &LogicName) -> Result<(), WriteError> {
+    match durability {
+        Durability::Write => Ok(()),
+        Durability::Fsync => {
+            dir.sync_parent(name.true_name()).map_err(|error| io_failed("syncing a directory", error))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use gateway::files::{
     UploadKind, UploadSpec, WriteError,
 };
 use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir, TrunkSlot};
+use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
 use tokio::sync::watch;
 
@@ -58,6 +59,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct State {
     pub stored: Mutex<HashMap<String, Entry>>,
+    /// What uploads said about files.
+    pub metadata: Mutex<HashMap<String, Metadata>>,
     /// What another member has.
     pub elsewhere: Mutex<HashMap<String, Entry>>,
     /// How the members behave.
@@ -89,6 +92,7 @@ impl Fake {
     pub fn new() -> Self {
         Self(Arc::new(State {
             stored: Mutex::default(),
+            metadata: Mutex::default(),
             elsewhere: Mutex::default(),
             others: Mutex::new(Others::Answer),
             finds: AtomicUsize::new(0),
@@ -177,6 +181,14 @@ impl Fake {
         Committed { id, len, crc32, timestamp: TIME }
     }
 
+    fn keep_with(&self, spec: &UploadSpec, content: Bytes) -> Committed {
+        let made = self.keep(&spec.kind, spec.ext, content);
+        if !spec.metadata.is_empty() {
+            self.0.metadata.lock().unwrap().insert(made.id.to_string(), spec.metadata.clone());
+        }
+        made
+    }
+
     fn refusal(&self) -> Result<(), WriteError> {
         match *self.0.mood.lock().unwrap() {
             Mood::Willing | Mood::FullLater => Ok(()),
@@ -208,10 +220,14 @@ impl Upload for FakeUpload {
         Ok(())
     }
 
+    fn set_metadata(&mut self, metadata: Metadata) {
+        self.spec.metadata = metadata;
+    }
+
     async fn commit(mut self) -> Result<Committed, WriteError> {
         self.done = true;
         let content = self.content.split().freeze();
-        Ok(self.store.keep(&self.spec.kind, self.spec.ext, content))
+        Ok(self.store.keep_with(&self.spec, content))
     }
 }
 
@@ -347,7 +363,7 @@ impl Files for Fake {
     async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
         self.refusal()?;
         self.0.specs.lock().unwrap().push(spec.clone());
-        Ok(self.keep(&spec.kind, spec.ext, content.concat().into()))
+        Ok(self.keep_with(&spec, content.concat().into()))
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {

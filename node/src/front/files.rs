@@ -7,6 +7,7 @@ use gateway::files::{
     Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, Upload, UploadSpec, Version,
     WriteError,
 };
+use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName};
 
 use super::cluster::Cluster;
@@ -35,6 +36,10 @@ pub(super) enum NoUpload {}
 
 impl Upload for NoUpload {
     async fn write(&mut self, _chunk: Bytes) -> Result<(), WriteError> {
+        match *self {}
+    }
+
+    fn set_metadata(&mut self, _: Metadata) {
         match *self {}
     }
 

@@ -104,6 +104,8 @@ pub(super) struct Binlog {
     durability: Durability,
     waiting: Mutex<Waiting>,
     writer: Mutex<Writer>,
+    /// All before is on the disk, as far as [`Binlog::sync_written`] knows.
+    synced: Mutex<BinlogPosition>,
     watch: watch::Sender<BinlogPosition>,
 }
 
@@ -127,6 +129,7 @@ impl Binlog {
                 spare: Vec::new(),
                 end: End::Clean,
             }),
+            synced: Mutex::default(),
             watch: watch::Sender::new(position),
         })
     }
@@ -174,17 +177,41 @@ impl Binlog {
 
     /// Appends the record of a change that is about to be made, and waits until it is written.
     pub(super) fn announce(&self, record: &Record<'_>) -> io::Result<Announced<'_>> {
-        let number = {
+        self.announce_all(std::slice::from_ref(record))
+    }
+
+    /// The same for changes that are made together: readers see all of their records or none.
+    pub(super) fn announce_all(&self, records: &[Record<'_>]) -> io::Result<Announced<'_>> {
+        let (first, last) = {
             let mut waiting = self.lock_waiting();
+            let first = waiting.newest + 1;
             let start = Start::Waiting(waiting.lines.len());
-            record.write_to(&mut waiting.lines);
-            waiting.newest += 1;
-            let number = waiting.newest;
-            waiting.under_way.insert(number, start);
-            number
+            for record in records {
+                record.write_to(&mut waiting.lines);
+                waiting.newest += 1;
+            }
+            waiting.under_way.insert(first, start);
+            (first, waiting.newest)
         };
-        let announced = Announced { binlog: self, number };
-        self.write_up_to(number).map(|()| announced)
+        let announced = Announced { binlog: self, number: first };
+        self.write_up_to(last).map(|()| announced)
+    }
+
+    /// Puts on the disk what is written by now. Of several who want that at once, one does it for all.
+    pub(super) fn sync_written(&self) -> io::Result<()> {
+        let wanted = self.lock_waiting().written;
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= wanted {
+            return Ok(());
+        }
+        // A file that is full was synced when the next one began.
+        let (file, position) = {
+            let writer = self.lock_writer();
+            (writer.file.try_clone()?, writer.position)
+        };
+        file.sync_data()?;
+        *synced = position;
+        Ok(())
     }
 
     /// Waits until the record of this number is written, with all before it.
@@ -398,6 +425,23 @@ mod tests {
 
     fn record(name: &str) -> Record<'_> {
         Record { time: 1, side: Side::Source, op: Op::Create, name }
+    }
+
+    #[test]
+    fn records_of_one_change_are_seen_together() {
+        let directory = tempfile::tempdir().unwrap();
+        let binlog = Binlog::open(directory.path(), Durability::Write).unwrap();
+        let watch = binlog.watch();
+        let line = "1 C a\n".len() as u64;
+        let both = binlog.announce_all(&[record("a"), record("b")]).unwrap();
+        let later = binlog.announce(&record("c")).unwrap();
+        binlog.sync_written().unwrap();
+        assert_eq!(binlog.synced.lock().unwrap().offset, 3 * line);
+        drop(later);
+        assert_eq!(watch.borrow().offset, 0);
+        drop(both);
+        assert_eq!(watch.borrow().offset, 3 * line);
+        binlog.sync_written().unwrap();
     }
 
     #[test]

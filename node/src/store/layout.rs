@@ -22,7 +22,7 @@ use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::shelves::{Reader, Shelves, StorePath};
 use super::space::Space;
-use super::{InitFlag, Inner, RecoveryFlag, Rules, StoreError, path_marks, temporary, under_change};
+use super::{InitFlag, Inner, RecoveryFlag, Rules, StoreError, orphans, path_marks, temporary, under_change};
 
 /// Opens everything. Blocking.
 pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {
@@ -66,6 +66,7 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     for path in &paths {
         record_left_behind(&path.dir, &binlog, unix_seconds(now))?;
     }
+    orphans::remove(&paths, &binlog, unix_seconds(now))?;
     let deletes = RecentDeletes::default();
     for path in binlog.newest_files() {
         deletes.read_tail(&path).map_err(StoreError::io("read", &path))?;

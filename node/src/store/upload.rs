@@ -1,4 +1,4 @@
-//! New files: content into a temporary file, then commit.
+//! New files: content into a temporary file, then commit, which `publish` does.
 
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
@@ -8,34 +8,39 @@ use crc32fast::Hasher;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
 use protocol::LogicName;
 use protocol::config::params::StorePathChoice;
+use protocol::config::storage_conf::Durability;
 use protocol::file_id::{FileExt, NameTail, SlavePrefix, Source, StorePathIndex, SubDir, slave_name};
+use protocol::metadata::Metadata;
 
-use super::binlog::{Op, Record, Side};
-use super::name_maker::{self, NameSpec, SizeOf};
+use super::locks::FileLock;
+use super::name_maker::{self, SizeOf};
 use super::pool::PoolGone;
 use super::temporary::Temporary;
 use super::{Inner, Store, StorePath, io_failed};
 
-/// Tries at a name that nothing has; the random bits differ each time.
-const NAME_TRIES: u32 = 10;
+/// Of names that leave no room for `-m`.
+pub(super) const TOO_LONG: &str = "the name is too long to have metadata";
 
 /// What the new file will be called.
-enum Naming {
+pub(super) enum Naming {
     /// A name of its own.
     Own { size: fn(u64) -> SizeOf, source: Source, tail: NameTail },
     /// Named after its master.
     Slave(LogicName),
 }
 
-/// Where the new file goes.
-struct Place {
-    store: Arc<Inner>,
-    index: StorePathIndex,
-    path: Arc<StorePath>,
+/// Where the new file goes, and what it will be.
+pub(super) struct Place {
+    pub(super) store: Arc<Inner>,
+    pub(super) index: StorePathIndex,
+    pub(super) path: Arc<StorePath>,
     /// Directory of the file.
-    dir: SubDir,
-    naming: Naming,
-    ext: FileExt,
+    pub(super) dir: SubDir,
+    pub(super) naming: Naming,
+    pub(super) ext: FileExt,
+    /// Text of the metadata; empty for none.
+    pub(super) metadata: Bytes,
+    pub(super) durability: Durability,
 }
 
 /// An upload under way. Dropped before its commit, it leaves nothing behind.
@@ -45,10 +50,10 @@ pub struct Upload {
     open: Option<Open>,
 }
 
-struct Open {
-    temporary: Temporary,
-    crc: Hasher,
-    len: u64,
+pub(super) struct Open {
+    pub(super) temporary: Temporary,
+    pub(super) crc: Hasher,
+    pub(super) len: u64,
 }
 
 impl Store {
@@ -67,7 +72,13 @@ impl Store {
         self.0.counters.uploads.asked(1);
         let place = self.place(&spec).await?;
         let path = Arc::clone(&place.path);
-        path.pool.run_short(move || place.put(&content)).await.map_err(gone)?
+        let lock = place.lock().await;
+        let job = move || {
+            let made = place.put(&content);
+            drop(lock);
+            made
+        };
+        path.pool.run_short(job).await.map_err(gone)?
     }
 
     async fn place(&self, spec: &UploadSpec) -> Result<Place, WriteError> {
@@ -99,7 +110,15 @@ impl Store {
             Naming::Own { .. } => store.names.next_dir(),
             Naming::Slave(name) => name.sub_dir(),
         };
-        Ok(Place { store, index, path, dir, naming, ext: spec.ext })
+        let durability = store.durability.max(spec.durability.unwrap_or_default());
+        let metadata = spec.metadata.to_text();
+        if let Naming::Slave(name) = &naming
+            && !metadata.is_empty()
+            && name.metadata_name().is_err()
+        {
+            return Err(WriteError::Invalid(TOO_LONG));
+        }
+        Ok(Place { store, index, path, dir, naming, ext: spec.ext, metadata, durability })
     }
 
     /// Checks the master and makes the slave's name.
@@ -179,7 +198,13 @@ impl Upload {
         };
         let place = self.place;
         let path = Arc::clone(&place.path);
-        path.pool.run(move || place.commit(open)).await.map_err(gone)?
+        let lock = place.lock().await;
+        let job = move || {
+            let made = place.commit(open);
+            drop(lock);
+            made
+        };
+        path.pool.run(job).await.map_err(gone)?
     }
 }
 
@@ -188,12 +213,24 @@ impl gateway::files::Upload for Upload {
         Self::write(self, chunk).await
     }
 
+    fn set_metadata(&mut self, metadata: Metadata) {
+        self.place.metadata = metadata.to_text();
+    }
+
     async fn commit(self) -> Result<Committed, WriteError> {
         Self::commit(self).await
     }
 }
 
 impl Place {
+    /// The right to give the file its name. Names of their own nobody else makes.
+    async fn lock(&self) -> Option<FileLock> {
+        match &self.naming {
+            Naming::Own { .. } => None,
+            Naming::Slave(name) => Some(self.store.locks.lock(name).await),
+        }
+    }
+
     /// Blocking.
     fn put(self, content: &[Bytes]) -> Result<Committed, WriteError> {
         let temporary = Temporary::create(&self.path, &self.dir.to_path())
@@ -208,64 +245,6 @@ impl Place {
         write_pieces(&mut temporary.file(), content).map_err(|error| io_failed("writing a file", error))?;
         self.store.counters.file_writes.done(1);
         self.commit(Open { temporary, crc, len })
-    }
-
-    /// Blocking.
-    fn commit(self, open: Open) -> Result<Committed, WriteError> {
-        let Open { mut temporary, crc, len } = open;
-        let crc32 = crc.finalize();
-        self.store.sync_content(temporary.file())?;
-        let stat = rustix::fs::fstat(temporary.file())
-            .map_err(|error| io_failed("reading a file's time", error.into()))?;
-        let time = stat.st_mtime;
-        let timestamp = u32::try_from(time).unwrap_or(0);
-        let name = self.publish(&mut temporary, time, len, crc32)?;
-        self.store.sync_name(&self.path.dir, &name)?;
-        let counters = &self.store.counters;
-        counters.uploads.done(1);
-        counters.upload_bytes.asked(len);
-        counters.upload_bytes.done(len);
-        let id = protocol::FileId { group: self.store.group, name };
-        Ok(Committed { id, len, crc32, timestamp })
-    }
-
-    fn publish(
-        &self,
-        temporary: &mut Temporary,
-        time: i64,
-        len: u64,
-        crc32: u32,
-    ) -> Result<LogicName, WriteError> {
-        let timestamp = u32::try_from(time).unwrap_or(0);
-        let mut publish = |name: &LogicName| {
-            let record = Record { time, side: Side::Source, op: Op::Create, name: name.as_str() };
-            let _announced = self.store.announce(&record)?;
-            Ok::<_, WriteError>(temporary.publish(name.true_name()))
-        };
-        let publishing = |error| io_failed("naming a file", error);
-        let (size, source, mut tail) = match &self.naming {
-            Naming::Slave(name) => {
-                return match publish(name)? {
-                    Ok(()) => Ok(name.clone()),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WriteError::Exists),
-                    Err(error) => Err(publishing(error)),
-                };
-            }
-            Naming::Own { size, source, tail } => (size(len), *source, *tail),
-        };
-        for _ in 0..NAME_TRIES {
-            let spec = NameSpec { path: self.index, dir: self.dir, source, timestamp, size, crc32, tail };
-            let name = spec.make();
-            match publish(&name)? {
-                Ok(()) => return Ok(name),
-                // From 4 GiB on only the digits of the tail differ.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    tail = name_maker::tail(self.ext)
-                }
-                Err(error) => return Err(publishing(error)),
-            }
-        }
-        Err(WriteError::Exists)
     }
 }
 

@@ -20,4 +20,5 @@ mod running;
 mod sender;
 mod sending;
 mod taker;
+mod uploads;
 mod wire;

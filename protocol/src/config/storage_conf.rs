@@ -41,8 +41,8 @@ pub struct StorePath {
     pub readonly: bool,
 }
 
-/// When an upload is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// When an upload is acknowledged; the stronger, the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Durability {
     /// When it is written, as FastDFS does: a crash of the machine may lose it.
     #[default]

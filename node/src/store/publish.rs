@@ -1,0 +1,124 @@
+//! The commit of an upload: its records, its metadata, its name, in that order, so that no crash leaves a visible file
+//! without the metadata that came with it.
+//!
+//! Both records are written as one and become readable as one: the file's first, as members of FastDFS expect it. A crash
+//! before the file has its name leaves at most a metadata file of nothing, which the next start removes (`orphans`).
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use gateway::files::{Committed, WriteError};
+use protocol::LogicName;
+
+use super::alter::is_there;
+use super::binlog::{Op, Record, Side};
+use super::name_maker::{self, NameSpec};
+use super::temporary::Temporary;
+use super::upload::{Naming, Open, Place, TOO_LONG};
+use super::{io_failed, sync_content, sync_name};
+
+/// Tries at a name that nothing has; the random bits differ each time.
+const NAME_TRIES: u32 = 10;
+
+impl Place {
+    /// Blocking. Of a slave the caller holds the lock.
+    pub(super) fn commit(self, open: Open) -> Result<Committed, WriteError> {
+        let Open { mut temporary, crc, len } = open;
+        let crc32 = crc.finalize();
+        sync_content(self.durability, temporary.file())?;
+        let stat = rustix::fs::fstat(temporary.file())
+            .map_err(|error| io_failed("reading a file's time", error.into()))?;
+        let time = stat.st_mtime;
+        let timestamp = u32::try_from(time).unwrap_or(0);
+        let name = self.name(&mut temporary, time, len, crc32)?;
+        sync_name(self.durability, &self.path.dir, &name)?;
+        let counters = &self.store.counters;
+        counters.uploads.done(1);
+        counters.upload_bytes.asked(len);
+        counters.upload_bytes.done(len);
+        let id = protocol::FileId { group: self.store.group, name };
+        Ok(Committed { id, len, crc32, timestamp })
+    }
+
+    /// Gives the file the first name that nothing has.
+    fn name(
+        &self,
+        temporary: &mut Temporary,
+        time: i64,
+        len: u64,
+        crc32: u32,
+    ) -> Result<LogicName, WriteError> {
+        let timestamp = u32::try_from(time).unwrap_or(0);
+        let mut publish = |name: &LogicName| match &self.metadata {
+            none if none.is_empty() => self.publish(temporary, time, name),
+            text => self.publish_with(temporary, time, name, text),
+        };
+        let publishing = |error| io_failed("naming a file", error);
+        let (size, source, mut tail) = match &self.naming {
+            Naming::Slave(name) => {
+                return match publish(name)? {
+                    Ok(()) => Ok(name.clone()),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WriteError::Exists),
+                    Err(error) => Err(publishing(error)),
+                };
+            }
+            Naming::Own { size, source, tail } => (size(len), *source, *tail),
+        };
+        for _ in 0..NAME_TRIES {
+            let spec = NameSpec { path: self.index, dir: self.dir, source, timestamp, size, crc32, tail };
+            let name = spec.make();
+            match publish(&name)? {
+                Ok(()) => return Ok(name),
+                // From 4 GiB on only the digits of the tail differ.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    tail = name_maker::tail(self.ext)
+                }
+                Err(error) => return Err(publishing(error)),
+            }
+        }
+        Err(WriteError::Exists)
+    }
+
+    /// Records the file and gives it its name.
+    fn publish(
+        &self,
+        temporary: &mut Temporary,
+        time: i64,
+        name: &LogicName,
+    ) -> Result<io::Result<()>, WriteError> {
+        let record = Record { time, side: Side::Source, op: Op::Create, name: name.as_str() };
+        let _announced = self.store.announce(&record)?;
+        self.store.sync_records(self.durability)?;
+        Ok(temporary.publish(name.true_name()))
+    }
+
+    /// The same with metadata, which is there first.
+    fn publish_with(
+        &self,
+        temporary: &mut Temporary,
+        time: i64,
+        name: &LogicName,
+        text: &[u8],
+    ) -> Result<io::Result<()>, WriteError> {
+        let of = name.metadata_name().map_err(|_| WriteError::Invalid(TOO_LONG))?;
+        // What another file has must not be touched.
+        if is_there(&self.path, name)? {
+            return Ok(Err(io::ErrorKind::AlreadyExists.into()));
+        }
+        let mut metadata = Temporary::create(&self.path, &self.dir.to_path())
+            .map_err(|error| io_failed("making a metadata file", error))?;
+        let write = |mut file: &File| file.write_all(text);
+        write(metadata.file()).map_err(|error| io_failed("writing metadata", error))?;
+        sync_content(self.durability, metadata.file())?;
+        let record = |name| Record { time, side: Side::Source, op: Op::Create, name };
+        let _announced = self.store.announce_all(&[record(name.as_str()), record(of.as_str())])?;
+        self.store.sync_records(self.durability)?;
+        // Metadata without a file is what a crash left; only a slave can meet it.
+        metadata.replace(of.true_name()).map_err(|error| io_failed("naming metadata", error))?;
+        let published = temporary.publish(name.true_name());
+        if published.is_err() {
+            self.path.dir.unlink(of.true_name()).map_err(|error| io_failed("removing metadata", error))?;
+        }
+        Ok(published)
+    }
+}

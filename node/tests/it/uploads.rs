@@ -1,0 +1,150 @@
+//! What a commit promises: metadata that is there before its file, and what a crash between the two leaves.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
+use node::store::{Identity, Store};
+use protocol::LogicName;
+use protocol::config::storage_conf::Durability;
+use protocol::config::{LocalFacts, StorageConf};
+use protocol::file_id::{FileExt, SlavePrefix, Source};
+use protocol::metadata::Metadata;
+use tempfile::TempDir;
+
+use crate::running::conf_text;
+
+/// A store without a node around it.
+struct Alone {
+    directory: TempDir,
+    store: Store,
+}
+
+impl Alone {
+    fn open(more: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let store = open(directory.path(), more);
+        Self { directory, store }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn path(&self, name: &LogicName) -> PathBuf {
+        self.data().join(name.true_name())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let binlog = fs::read_to_string(self.data().join("sync/binlog.000")).expect("a store has a binlog");
+        binlog.lines().map(|line| line.split_once(' ').expect("a time first").1.to_owned()).collect()
+    }
+}
+
+fn open(base: &Path, more: &str) -> Store {
+    let ip: IpAddr = [127, 0, 0, 1].into();
+    let text = conf_text(base, ip, "127.0.0.1:22122".parse().expect("an address"), more);
+    let facts = LocalFacts::none();
+    let (conf, _) =
+        StorageConf::parse(&text, Path::new("storage.conf"), &facts).expect("the test's own text");
+    let store = Store::open(&conf, SystemTime::now()).expect("a new store opens");
+    let source = Source::Ip([127, 0, 0, 1].into());
+    store.set_identity(Identity { source, addresses: vec![ip] }).expect("writable");
+    store
+}
+
+fn metadata(items: &[(&str, &str)]) -> Metadata {
+    let mut metadata = Metadata::default();
+    items.iter().for_each(|(name, value)| metadata.insert(name, value).expect("the test's own items"));
+    metadata
+}
+
+fn spec(kind: UploadKind, items: &[(&str, &str)]) -> UploadSpec {
+    let ext = FileExt::parse("txt").expect("the test's own extension");
+    UploadSpec { metadata: metadata(items), ..UploadSpec::new(kind, ext) }
+}
+
+async fn put(store: &Store, spec: UploadSpec) -> Result<Committed, WriteError> {
+    store.put(spec, vec![Bytes::from_static(b"content")]).await
+}
+
+#[tokio::test]
+async fn metadata_is_recorded_after_its_file_and_is_there_with_it() {
+    let alone = Alone::open("");
+    let made = put(&alone.store, spec(UploadKind::Normal, &[("b", "2"), ("a", "1")])).await.unwrap();
+    let name = made.id.name;
+    assert_eq!(alone.lines(), [format!("C {name}"), format!("C {name}-m")]);
+    assert_eq!(alone.store.metadata(&name).await.unwrap(), "a\x021\x01b\x022");
+
+    let mut upload = alone.store.begin(spec(UploadKind::Appender, &[("dropped", "")])).await.unwrap();
+    upload.write(Bytes::from_static(b"x")).await.unwrap();
+    gateway::files::Upload::set_metadata(&mut upload, metadata(&[("late", "yes")]));
+    let appender = upload.commit().await.unwrap().id.name;
+    assert_eq!(alone.store.metadata(&appender).await.unwrap(), "late\x02yes");
+
+    let plain = put(&alone.store, spec(UploadKind::Normal, &[])).await.unwrap().id.name;
+    assert_eq!(alone.lines()[4..], [format!("C {plain}")]);
+    let names = fs::read_dir(alone.data()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with(".up")));
+}
+
+#[tokio::test]
+async fn a_slave_gets_its_own_metadata_whatever_a_crash_left() {
+    let alone = Alone::open("");
+    let master = put(&alone.store, spec(UploadKind::Normal, &[])).await.unwrap().id.name;
+    let slave = |items: &[(&str, &str)]| {
+        let prefix = SlavePrefix::parse("_s").unwrap();
+        spec(UploadKind::Slave { master: master.clone(), prefix }, items)
+    };
+    let stem = master.true_name().strip_suffix(".txt").unwrap();
+    fs::write(alone.data().join(format!("{stem}_s.txt-m")), "a\x02of a crash").unwrap();
+    let made = put(&alone.store, slave(&[("a", "1")])).await.unwrap().id.name;
+    assert_eq!(alone.store.metadata(&made).await.unwrap(), "a\x021");
+    let again = put(&alone.store, slave(&[("a", "2")])).await;
+    assert!(matches!(again, Err(WriteError::Exists)), "{again:?}");
+    assert_eq!(alone.store.metadata(&made).await.unwrap(), "a\x021", "the file that exists keeps its own");
+
+    // Begun while there is no such slave, committed when there is one.
+    alone.store.delete(&made).await.unwrap();
+    let late = alone.store.begin(slave(&[("a", "late")])).await.unwrap();
+    put(&alone.store, slave(&[("a", "3")])).await.unwrap();
+    assert!(matches!(late.commit().await, Err(WriteError::Exists)));
+    assert_eq!(alone.store.metadata(&made).await.unwrap(), "a\x023");
+}
+
+/// What a SIGKILL leaves between the two names: the records and the metadata.
+#[tokio::test]
+async fn metadata_of_nothing_is_removed_at_start_and_told_to_the_members() {
+    let alone = Alone::open("");
+    let items = [("a", "1")];
+    let kept = put(&alone.store, spec(UploadKind::Normal, &items)).await.unwrap().id.name;
+    let lost = put(&alone.store, spec(UploadKind::Normal, &items)).await.unwrap().id.name;
+    fs::remove_file(alone.path(&lost)).unwrap();
+    let Alone { directory, store } = alone;
+    drop(store);
+    let store = open(directory.path(), "");
+    let alone = Alone { directory, store };
+    let metadata_path = |name: &LogicName| alone.path(&name.metadata_name().unwrap());
+    assert!(!metadata_path(&lost).exists());
+    assert_eq!(fs::read_to_string(metadata_path(&kept)).unwrap(), "a\x021");
+    assert_eq!(alone.lines()[4..], [format!("D {lost}-m")]);
+}
+
+#[tokio::test]
+async fn an_upload_can_ask_for_more_than_the_configuration_promises() {
+    for (configured, asked) in [
+        ("write", None),
+        ("write", Some(Durability::Fsync)),
+        ("fsync", Some(Durability::Write)),
+        ("fsync", None),
+    ] {
+        let alone = Alone::open(&format!("durability = {configured}"));
+        let wanted = UploadSpec { durability: asked, ..spec(UploadKind::Normal, &[("a", "1")]) };
+        let name = put(&alone.store, wanted).await.unwrap().id.name;
+        assert_eq!(alone.store.metadata(&name).await.unwrap(), "a\x021", "{configured} {asked:?}");
+        assert_eq!(alone.lines().len(), 2);
+    }
+}
