@@ -242,7 +242,8 @@ fn check_named_files(file: &Path, loaded: &Loaded, facts: &LocalFacts) -> Vec<Di
         Loaded::Storage(conf) => Some(&conf.web),
         Loaded::Module(conf) => Some(&conf.web),
         Loaded::Http(web) => Some(&**web),
-        Loaded::Tracker(_) | Loaded::Client(_) | Loaded::StorageIds(_) => None,
+        Loaded::Tracker(conf) => Some(&conf.web),
+        Loaded::Client(_) | Loaded::StorageIds(_) => None,
     };
     findings.extend(web.and_then(|web| check_web(file, web)));
     findings

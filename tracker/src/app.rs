@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gateway::server::tls::BadCertificate;
 use gateway::server::{Edge, HttpServer};
+use gateway::{BadSettings, RestService, Settings, Site};
 use protocol::AddressWidth;
 use protocol::config::params::IdType;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
@@ -15,7 +16,7 @@ use protocol::service::{NativeService, ServiceLimits};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::control::Control;
 use crate::files::{self, FileError};
@@ -42,6 +43,9 @@ pub enum StartError {
     /// A file of the last run.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Files that the settings of HTTP name.
+    #[error(transparent)]
+    Web(#[from] BadSettings),
     /// Certificates of HTTP.
     #[error(transparent)]
     Certificate(#[from] BadCertificate),
@@ -63,6 +67,8 @@ pub(crate) struct Shared {
     started: Instant,
     /// The other trackers.
     pub(crate) peers: Peers,
+    /// What HTTP is set to, above all who may do what.
+    pub(crate) site: Site,
 }
 
 /// How long after its start a tracker takes it that its storages are on their way.
@@ -97,7 +103,13 @@ impl Shared {
             started: Instant::now(),
             up_time,
             peers: Peers::new(up_time, last_run),
+            site: Site::new(Settings::plain()),
         }
+    }
+
+    /// The same with the settings of a configuration.
+    pub(crate) fn with_site(self, site: Site) -> Self {
+        Self { site, ..self }
     }
 
     /// The state. Held for one call only, never across a wait.
@@ -177,7 +189,8 @@ impl App {
             let bound = NativeService::bind(address, limits).await;
             services.push(bound.map_err(|error| ListenError::new(address, "port", &error))?);
         }
-        let edge = Edge::load(&conf.http_limits, &conf.http_tls, DRAIN)?;
+        let edge = Edge::load(&conf.web.limits, &conf.web.tls, DRAIN)?;
+        let site = Site::new(Settings::load(&conf.web, conf.daemon.network_timeout)?);
         let mut http = Vec::new();
         for on in conf.http.listeners(facts) {
             let key = if conf.http.listen.is_empty() { "http.server_port" } else { "http.listen" };
@@ -185,13 +198,14 @@ impl App {
         }
         let last_run = LastRun::load(&data);
         let (parameters, saver) = (params.serialize(), Saver::new(data));
-        let shared = Arc::new(Shared::new(cluster, saver, parameters, conf.storage_http_port, last_run));
+        let shared = Shared::new(cluster, saver, parameters, conf.storage_http_port, last_run);
+        let shared = Arc::new(shared.with_site(site.clone()));
         let check_interval = conf.check_active_interval;
         Ok(Self {
             shared,
             services,
             http,
-            control: Control { edge },
+            control: Control { site, edge, network_timeout: conf.daemon.network_timeout },
             allow_hosts: conf.daemon.allow_hosts,
             check_interval,
             _lock: lock,
@@ -229,14 +243,19 @@ impl App {
                 move |connection| native::serve(Arc::clone(&shared), Arc::clone(&counts), connection);
             tasks.spawn(service.serve(move |ip| allow.permits(ip), stop.clone(), handle));
         }
+        let rest = RestService::new(self.shared.site.clone(), http::routes(Arc::clone(&self.shared)));
         for server in self.http {
-            tasks.spawn(server.serve(http::routes(Arc::clone(&self.shared)).into_router(), stop.clone()));
+            tasks.spawn(server.serve(rest.clone(), stop.clone()));
         }
         tasks.spawn(check_alive(Arc::clone(&self.shared), self.check_interval, stop.clone()));
         tasks.spawn(save_changes(Arc::clone(&self.shared), stop.clone()));
         tasks.close();
         tasks.wait().await;
         self.shared.saver.finish(&self.shared).await;
+        let control = self.control;
+        if let Err(error) = tokio::task::spawn_blocking(move || control.flush_logs()).await {
+            error!(%error, "access log is not flushed");
+        }
         info!("tracker has stopped");
     }
 }

@@ -13,4 +13,4 @@ mod saver;
 pub mod state;
 
 pub use app::{App, StartError};
-pub use control::Control;
+pub use control::{Control, ReloadError};

@@ -205,7 +205,7 @@ impl Control {
     /// Opens access logs anew.
     pub(crate) fn reopen_logs(&self) {
         match self {
-            Self::Tracker(_) => {}
+            Self::Tracker(control) => control.reopen_logs(),
             Self::Http(control) => control.reopen_logs(),
         }
     }

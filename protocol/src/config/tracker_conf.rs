@@ -13,7 +13,7 @@ use super::schema::{self, Files};
 use super::space::ReservedSpace;
 use super::storage_ids::StorageIds;
 use super::trunk_conf::TrunkConf;
-use super::web_conf::{LimitsConf, TlsConf};
+use super::web_conf::WebConf;
 use super::{flow, legacy};
 use crate::address::AddressWidth;
 use crate::group_name::GroupName;
@@ -70,10 +70,8 @@ pub struct TrackerConf {
     pub daemon: DaemonConf,
     /// REST, console and metrics.
     pub http: HttpListen,
-    /// What HTTP connections may take.
-    pub http_limits: LimitsConf,
-    /// TLS and HTTP/2.
-    pub http_tls: TlsConf,
+    /// What HTTP connections may take, who may ask and do what.
+    pub web: WebConf,
     /// HTTP port of storages, for the URLs that REST answers; the native protocol does not carry it.
     pub storage_http_port: u16,
     /// Choice of the group, with `store_group`.
@@ -149,8 +147,7 @@ impl TrackerConf {
         let use_storage_id = keys.flag("use_storage_id", false);
         let conf = Self {
             http: HttpListen::read(keys, &daemon.listen, DEFAULT_HTTP_PORT),
-            http_limits: LimitsConf::read(keys),
-            http_tls: TlsConf::read(keys),
+            web: WebConf::read_of_tracker(keys),
             storage_http_port: u16::try_from(keys.int("storage_http_port", 8888)).unwrap_or(8888),
             store_lookup: read_store_lookup(keys),
             store_server: read_store_server(keys, trunk.use_trunk_file),

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod access_log;
+mod authority;
 mod compression;
 mod cors;
 mod file_urls;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 pub use access::{AccessConf, AccessLine, LimitReqConf, RealIpConf, RealIpHeader};
 pub use access_log::HttpLogConf;
+pub use authority::{AuthorityConf, JwtConf};
 pub use compression::CompressionConf;
 pub use cors::{CorsConf, OriginPattern, Origins};
 pub use file_urls::FileUrlConf;
@@ -49,6 +51,8 @@ pub struct WebConf {
     /// `http.allow_remote_writes`: whether uploads and deletions by HTTP are taken from other machines too. Anyone who
     /// reaches the port may then write. Off, they are taken from this machine only.
     pub remote_writes: bool,
+    /// Who may do what over HTTP.
+    pub authority: AuthorityConf,
     /// `response_mode=redirect`: clients are sent to a member that has what this one lacks; else its bytes pass through.
     pub redirects: bool,
     /// `http.advertise_url`: scheme, host and port, and perhaps a path before that of a file, under which browsers reach
@@ -79,6 +83,7 @@ impl Default for WebConf {
             pages: PagesConf::default(),
             proof: ProofConf::default(),
             remote_writes: false,
+            authority: AuthorityConf::default(),
             redirects: false,
             advertise_url: None,
             limits: LimitsConf::default(),
@@ -106,6 +111,7 @@ pub fn is_base_url(text: &str) -> bool {
 impl WebConf {
     pub(super) fn read(keys: &mut KeyReader<'_>) -> Self {
         let disabled = keys.flag("http.disabled", false);
+        let remote_writes = keys.flag("http.allow_remote_writes", false);
         Self {
             default_content_type: keys
                 .text_or_none("http.default_content_type")
@@ -116,7 +122,8 @@ impl WebConf {
                 .map(|name| keys.ini.relative(name)),
             file_urls: FileUrlConf::read(keys),
             pages: PagesConf::read(keys),
-            remote_writes: keys.flag("http.allow_remote_writes", false),
+            remote_writes,
+            authority: AuthorityConf::read(keys, remote_writes),
             redirects: read_response_mode(keys),
             advertise_url: read_advertise_url(keys),
             limits: LimitsConf::read(keys),
@@ -127,6 +134,18 @@ impl WebConf {
             access: AccessConf::read(keys),
             headers: HeadersConf::read(keys),
             pace: PaceConf::read(keys),
+        }
+    }
+
+    /// What a tracker has of it, which serves no files.
+    pub(super) fn read_of_tracker(keys: &mut KeyReader<'_>) -> Self {
+        Self {
+            limits: LimitsConf::read(keys),
+            logs: HttpLogConf::read(keys),
+            tls: TlsConf::read(keys),
+            access: AccessConf::read_of_tracker(keys),
+            authority: AuthorityConf::read(keys, false),
+            ..Self::default()
         }
     }
 }

@@ -75,11 +75,16 @@ pub struct LimitReqConf {
 
 impl AccessConf {
     pub(in crate::config) fn read(keys: &mut KeyReader<'_>) -> Self {
+        Self { referers: ReferersConf::read(keys), ..Self::read_of_tracker(keys) }
+    }
+
+    /// Without what is about files in pages.
+    pub(super) fn read_of_tracker(keys: &mut KeyReader<'_>) -> Self {
         Self {
             real_ip: RealIpConf::read(keys),
             rules: read_rules(keys),
             limit_req: read_limit_req(keys),
-            referers: ReferersConf::read(keys),
+            referers: None,
             cors: CorsConf::read(keys),
         }
     }
