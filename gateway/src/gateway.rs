@@ -30,6 +30,7 @@ pub struct Gateway<F> {
     files: Arc<F>,
     site: Site,
     routes: Router,
+    list: Arc<[(Method, &'static str)]>,
     ready: Ready,
 }
 
@@ -39,6 +40,7 @@ impl<F> Clone for Gateway<F> {
             files: Arc::clone(&self.files),
             site: self.site.clone(),
             routes: self.routes.clone(),
+            list: Arc::clone(&self.list),
             ready: self.ready.clone(),
         }
     }
@@ -47,8 +49,14 @@ impl<F> Clone for Gateway<F> {
 impl<F: Files> Gateway<F> {
     /// The gateway; `more` are routes of the daemon's own.
     pub fn new(files: Arc<F>, site: Site, more: Routes) -> Self {
-        let routes = crate::rest::routes(Arc::clone(&files), site.clone()).merge(more).into_router();
-        Self { files, site, routes, ready: Ready::default() }
+        let routes = crate::rest::routes(Arc::clone(&files), site.clone()).merge(more);
+        let list = routes.list().into();
+        Self { files, site, routes: routes.into_router(), list, ready: Ready::default() }
+    }
+
+    /// Its routes, file URLs left out.
+    pub fn routes(&self) -> &[(Method, &'static str)] {
+        &self.list
     }
 }
 

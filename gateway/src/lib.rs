@@ -9,6 +9,7 @@ mod client;
 mod compression;
 mod conditions;
 mod content_type;
+pub mod contract;
 mod cors;
 mod disposition;
 mod elsewhere;

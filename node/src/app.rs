@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gateway::server::tls::BadCertificate;
 use gateway::server::{Edge, HttpServer};
 use gateway::{BadSettings, Gateway, Settings, Site};
+use http::Method;
 use protocol::client::ClientLimits;
 use protocol::config::daemon_conf::HttpListen;
 use protocol::config::web_conf::ListenOn;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::control::Control;
-use crate::http::{self, NodeFiles};
+use crate::http::{NodeFiles, replication};
 use crate::link::{self, Link, NoGroup};
 use crate::native::{self, Native};
 use crate::peers::Peers;
@@ -188,9 +189,25 @@ impl App {
         self.control.clone()
     }
 
+    /// Routes of its HTTP port, file URLs left out.
+    pub fn routes(&self) -> Vec<(Method, &'static str)> {
+        self.gateway().routes().to_vec()
+    }
+
+    fn gateway(&self) -> Gateway<NodeFiles> {
+        let files = Arc::new(NodeFiles {
+            store: self.native.store.clone(),
+            view: self.native.view.clone(),
+            remote: self.native.remote.clone(),
+        });
+        let own_routes = replication::routes(self.replication.clone());
+        Gateway::new(files, self.site.clone(), own_routes)
+    }
+
     /// Serves until `stop` is cancelled, then drains and saves.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
+        let (store, gateway) = (self.native.store.clone(), self.gateway());
         for address in self.services.iter().filter_map(|service| service.local_addr().ok()) {
             info!(%address, "native service is up");
         }
@@ -199,14 +216,6 @@ impl App {
             let handle = move |connection| native::serve(Arc::clone(&native), connection);
             tasks.spawn(service.serve(move |ip| allow.permits(ip), stop.clone(), handle));
         }
-        let store = self.native.store.clone();
-        let files = Arc::new(NodeFiles {
-            store: store.clone(),
-            view: self.native.view.clone(),
-            remote: self.native.remote.clone(),
-        });
-        let own_routes = http::replication::routes(self.replication.clone());
-        let gateway = Gateway::new(files, self.site, own_routes);
         for server in self.http {
             tasks.spawn(server.serve(gateway.clone(), stop.clone()));
         }

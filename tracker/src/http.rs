@@ -39,7 +39,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Routes {
         .on(Method::POST, "/v1/schedule/upload", schedule_upload)
         .on(Method::GET, "/v1/schedule/download/{file_id}", schedule_download)
         .on(Method::GET, "/v1/schedule/update/{file_id}", schedule_update)
-        .on(Method::GET, "/{group}/{path}/{high}/{low}/{name}", redirect_to_file)
+        .on(Method::GET, "/{group}/{store_path}/{high}/{low}/{name}", redirect_to_file)
         .with(|router| router.fallback(not_found).method_not_allowed_fallback(method_not_allowed))
         .with_state(shared)
 }

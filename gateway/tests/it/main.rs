@@ -5,6 +5,7 @@
 mod access_log;
 mod ask;
 mod compression;
+mod contract;
 mod elsewhere;
 mod fake;
 mod files;

@@ -2,6 +2,7 @@
 
 mod address;
 mod again;
+mod contract;
 mod fake_member;
 mod fake_tracker;
 mod front;

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use axum::body::{Body, to_bytes};
+use gateway::contract::Server as Which;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request};
 use protocol::StorageId;
@@ -59,6 +60,12 @@ async fn ask(shared: &Arc<Shared>, method: Method, path: &str) -> (u16, HeaderMa
 async fn json(shared: &Arc<Shared>, path: &str) -> (u16, Value) {
     let (status, _, body) = ask(shared, Method::GET, path).await;
     (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn routes_are_those_of_the_document() {
+    let routes = routes(shared(&[]));
+    assert_eq!(gateway::contract::differences(Which::Tracker, routes.list()), Vec::<String>::new());
 }
 
 #[tokio::test]
