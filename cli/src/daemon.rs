@@ -8,6 +8,7 @@ mod background;
 mod control;
 mod kind;
 mod limits;
+mod memory;
 mod named;
 mod privileges;
 mod reload;
@@ -280,11 +281,13 @@ fn workers(kind: Kind) -> usize {
 
 /// The runtime of a daemon.
 pub(crate) fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(16)
         .thread_keep_alive(Duration::from_secs(5))
         .enable_all()
         .build()
-        .context("cannot start the threads of the daemon")
+        .context("cannot start the threads of the daemon")?;
+    runtime.spawn(memory::give_back());
+    Ok(runtime)
 }

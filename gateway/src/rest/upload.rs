@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use protocol::file_id::FileExt;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::multipart;
 use crate::authority::Scope;
@@ -27,6 +27,9 @@ use crate::settings::Settings;
 const SMALL: u64 = 256 * 1024;
 /// Pieces that larger bodies are written in.
 pub(crate) const PIECE: usize = 256 * 1024;
+/// What is worth a trip to the disk when it took long to arrive, and how long that is.
+const SLOW_PIECE: usize = 16 * 1024;
+const GATHER_TIME: Duration = Duration::from_millis(200);
 
 /// What is read and thrown away of a body that was refused half-way, at most: a client that is still sending when the
 /// connection ends would not see the answer.
@@ -171,7 +174,9 @@ impl Incoming {
                         return Ok(Some(data));
                     }
                 }
-                Some(Err(_)) => return Err(bad("body_broken", "the body ended before its announced length")),
+                Some(Err(_)) => {
+                    return Err(bad("body_broken", "the body ended early, or its chunks are malformed"));
+                }
             }
         }
     }
@@ -213,20 +218,32 @@ impl Incoming {
     }
 }
 
-/// Joins the small frames that arrive into pieces worth a trip to the disk.
+/// Joins the small frames that arrive into pieces worth a trip to the disk. Slow clients get smaller pieces, so that what
+/// many of them have in memory is what they sent in the last moments.
 #[derive(Default)]
 struct Gather {
     buffer: BytesMut,
+    /// Bytes of the last piece.
+    last: usize,
 }
 
 impl Gather {
     async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+        let mut end = None;
         while self.buffer.len() < PIECE {
-            match body.next().await? {
+            let bytes = match end {
+                Some(end) if self.buffer.len() >= SLOW_PIECE => match timeout_at(end, body.next()).await {
+                    Ok(bytes) => bytes?,
+                    Err(_) => break,
+                },
+                _ => body.next().await?,
+            };
+            match bytes {
                 Some(bytes) if self.buffer.is_empty() && bytes.len() >= PIECE => return Ok(Some(bytes)),
                 Some(bytes) => {
                     if self.buffer.is_empty() {
-                        self.buffer.reserve(PIECE);
+                        self.buffer.reserve(self.last);
+                        end = Some(Instant::now() + GATHER_TIME);
                     }
                     self.buffer.extend_from_slice(&bytes);
                 }
@@ -234,6 +251,7 @@ impl Gather {
                 None => break,
             }
         }
+        self.last = self.buffer.len();
         Ok(Some(self.buffer.split().freeze()))
     }
 }

@@ -9,6 +9,7 @@ mod patience;
 mod places;
 mod sendfile;
 mod sizes;
+mod smuggling;
 mod tls;
 
 use std::net::SocketAddr;
