@@ -189,6 +189,8 @@ commands! {
     REPLICATION_REPORT = 200;
     /// What the members of a group told of their senders.
     QUERY_REPLICATION = 201;
+    /// What clients may ask of a storage.
+    SET_STORAGE_MODE = 202;
 
     // Either.
     /// Good bye; not answered.

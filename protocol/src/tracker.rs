@@ -9,7 +9,7 @@ mod query_store;
 mod statistics;
 mod storage_record;
 
-pub use admin::{DeleteGroup, DeleteStorage, GetLeader, SetTrunkServer};
+pub use admin::{DeleteGroup, DeleteStorage, GetLeader, SetStorageMode, SetTrunkServer};
 pub use group_record::{GROUP_RECORD_LEN, GroupRecord};
 pub use ids::{FetchStorageIds, ParameterRequest, StorageIdsChunk, StorageIdsText};
 pub use lists::{GroupList, ListAllGroups, ListOneGroup, ListStorages, StorageList};

@@ -22,6 +22,8 @@ const GROUPS: &str = "storage_groups_new.dat";
 const SERVERS: &str = "storage_servers_new.dat";
 const TIMESTAMPS: &str = "storage_sync_timestamp.dat";
 const CHANGELOG: &str = "storage_changelog.dat";
+/// fdfs's own key in the file of storages: what an operator set clients to may ask of one. FastDFS leaves it out.
+const RW_SET: &str = "rw_mode";
 /// The files, by the numbers that trackers give them when they copy each other's.
 pub(crate) const NAMES: [&str; 4] = [GROUPS, SERVERS, TIMESTAMPS, CHANGELOG];
 

@@ -39,7 +39,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, counts: Arc<ConnectionCounts>, mu
 
 /// What a storage or an operator acts on once it is answered, so that it may have to be saved first.
 fn may_change_members(command: Command) -> bool {
-    matches!(command, Command(59..=89) | Command::DELETE_STORAGE | Command::DELETE_GROUP)
+    matches!(
+        command,
+        Command(59..=89) | Command::DELETE_STORAGE | Command::DELETE_GROUP | Command::SET_STORAGE_MODE
+    )
 }
 
 async fn requests(

@@ -46,7 +46,33 @@ impl RwMode {
         matches!(self, Self::Both | Self::Write)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The byte of it in messages: 4 for reads, 2 for writes.
+    pub fn to_byte(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Write => 2,
+            Self::Read => 4,
+            Self::Both => 6,
+        }
+    }
+
+    /// The mode of a byte.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Self::None, Self::Write, Self::Read, Self::Both].into_iter().find(|mode| mode.to_byte() == byte)
+    }
+
+    /// The word for it in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Both => "both",
+        }
+    }
+
+    /// The mode of a word in the table.
+    pub fn parse(text: &str) -> Option<Self> {
         Some(match text.to_ascii_lowercase().as_str() {
             "both" | "all" => Self::Both,
             "read" | "readonly" => Self::Read,

@@ -1,8 +1,10 @@
 //! Administration: delete a storage (93) or a group (108), choose the trunk server (94), name the leader (95).
+//! And fdfs's own: set what clients may ask of a storage (202).
 
 use bytes::BytesMut;
 
 use super::lists::decode_tail_id;
+use crate::config::storage_ids::RwMode;
 use crate::wire::{DecodeError, Reader, Request, plain_request};
 use crate::{Command, GroupName, StorageId};
 
@@ -39,6 +41,36 @@ impl Request for DeleteStorage {
         let group = GroupName::decode(&mut reader)?;
         let id = decode_tail_id(&mut reader)?.ok_or(DecodeError::BadText { field: "storage id" })?;
         Ok(Self { group, id })
+    }
+}
+
+/// Set what clients may ask of a storage: group str16, id str16, and the byte that lists show. Answered with an empty body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetStorageMode {
+    /// Its group.
+    pub group: GroupName,
+    /// Its id.
+    pub id: StorageId,
+    /// What clients may ask.
+    pub mode: RwMode,
+}
+
+impl Request for SetStorageMode {
+    const COMMAND: Command = Command::SET_STORAGE_MODE;
+
+    fn encode_body(&self, out: &mut BytesMut) {
+        self.group.encode(out);
+        self.id.encode(out);
+        out.extend_from_slice(&[self.mode.to_byte()]);
+    }
+
+    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let group = GroupName::decode(&mut reader)?;
+        let id = StorageId::decode(&mut reader)?;
+        let mode = RwMode::from_byte(reader.u8("mode")?).ok_or(DecodeError::BadText { field: "mode" })?;
+        reader.finish()?;
+        Ok(Self { group, id, mode })
     }
 }
 

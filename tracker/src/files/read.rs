@@ -10,10 +10,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use protocol::cluster::{StorageStats, StorageStatus};
+use protocol::config::storage_ids::RwMode;
 use protocol::{GroupName, StorageId};
 use tracing::{info, warn};
 
-use super::{CHANGELOG, FileError, GROUPS, SERVERS, TIMESTAMPS, timestamps};
+use super::{CHANGELOG, FileError, GROUPS, RW_SET, SERVERS, TIMESTAMPS, timestamps};
 use crate::state::{Cluster, Group, Member, MixedPorts, Rules};
 
 /// Loads what was saved; nothing was, on a first start.
@@ -151,6 +152,8 @@ fn member(
     if let Some(entry) = rules.ids.as_ref().and_then(|ids| ids.by_id(&own_id)) {
         member.rw = entry.rw;
     }
+    member.rw_set = section.get(RW_SET).and_then(|word| RwMode::parse(word));
+    member.rw = member.rw_set.unwrap_or(member.rw);
     member.status = status(section, name, own_id);
     member.version = section.get("version").cloned().unwrap_or_default();
     member.join_time = number(section, "join_time");

@@ -8,7 +8,7 @@ use std::path::Path;
 use protocol::cluster::StorageStats;
 use protocol::daemon::replace_file;
 
-use super::{CHANGELOG, FileError, GROUPS, SAVED_COUNTERS, SERVERS, TIMESTAMPS};
+use super::{CHANGELOG, FileError, GROUPS, RW_SET, SAVED_COUNTERS, SERVERS, TIMESTAMPS};
 use crate::state::{Cluster, Group, Member};
 
 /// The files' contents at one moment.
@@ -187,6 +187,9 @@ fn server(out: &mut String, cluster: &Cluster, group: &Group, member: &Member, n
     line(out, "last_sync_update", member.stats.last_sync_update);
     line(out, "last_synced_timestamp", member.last_synced);
     line(out, "last_heart_beat_time", member.last_beat);
+    if let Some(mode) = member.rw_set {
+        line(out, RW_SET, mode.word());
+    }
     out.push('\n');
 }
 

@@ -15,8 +15,8 @@ use protocol::tracker::{
     ListAllGroups, ListOneGroup, ListStorages, ParameterRequest, QueryFetch, QueryFetchAll,
     QueryGroupStatistics, QueryStorageStatistics, QueryStore, QueryStoreAll, QueryStoreInGroup,
     QueryStoreInGroupAll, QueryTrackerStatistics, QueryUpdate, ServerAnswer, ServerListAnswer,
-    SetTrunkServer, StorageIdsChunk, StorageList, StorageStatisticsAnswer, StoreAllAnswer, StoreAnswer,
-    TrackerStatistics, TrackerStatisticsAnswer,
+    SetStorageMode, SetTrunkServer, StorageIdsChunk, StorageList, StorageStatisticsAnswer, StoreAllAnswer,
+    StoreAnswer, TrackerStatistics, TrackerStatisticsAnswer,
 };
 use protocol::wire::{Request, Response};
 use protocol::{Command, GroupName, HostPort, Status};
@@ -290,11 +290,14 @@ fn of_operator(
             state.delete_group(group)?;
         }
         Command::SET_TRUNK_SERVER => {
-            if state.rules().use_trunk_file == TrunkMode::Off {
-                return Err(Status::EOPNOTSUPP);
-            }
-            let SetTrunkServer { .. } = decode(body)?;
-            return Err(Status::ENOENT);
+            let SetTrunkServer { group, id } = decode(body)?;
+            let chosen = state.name_trunk_server(group, id.as_ref())?;
+            out.extend_from_slice(chosen.as_str().as_bytes());
+            out.extend_from_slice(&[0]);
+        }
+        Command::SET_STORAGE_MODE => {
+            let SetStorageMode { group, id, mode } = decode(body)?;
+            state.set_mode(group, &id, mode)?;
         }
         Command::GET_LEADER => {
             let GetLeader = decode(body)?;

@@ -6,22 +6,27 @@ use protocol::cluster::{StorageStats, StorageStatus};
 use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
-use super::{Cluster, Refusal, Session};
+use super::{Cluster, Leadership, Member, Refusal, Session, TrunkMode};
 
 impl Cluster {
+    /// Whether a storage can be deleted: it is not in service.
+    pub fn may_delete(&self, group: GroupName, id: &StorageId) -> Result<(), Refusal> {
+        let member = self.group(group).and_then(|group| group.member(id)).ok_or(Status::ENOENT)?;
+        match member.status {
+            StorageStatus::IP_CHANGED => Err(Status::ENOENT),
+            StorageStatus::ONLINE | StorageStatus::ACTIVE | StorageStatus::RECOVERY => Err(Status::EBUSY),
+            StorageStatus::DELETED => Err(Status::EALREADY),
+            _ => Ok(()),
+        }
+    }
+
     /// Turns a storage that is not in service into a tombstone.
     pub fn delete_storage(&mut self, group_name: GroupName, id: &StorageId, now: i64) -> Result<(), Refusal> {
+        self.may_delete(group_name, id)?;
         let group = self.group_mut(group_name)?;
         let newest = group.newest_of(id);
         let member = group.member_mut(id).ok_or(Status::ENOENT)?;
-        match member.status {
-            StorageStatus::IP_CHANGED => return Err(Status::ENOENT),
-            StorageStatus::ONLINE | StorageStatus::ACTIVE | StorageStatus::RECOVERY => {
-                return Err(Status::EBUSY);
-            }
-            StorageStatus::DELETED => return Err(Status::EALREADY),
-            _ => {}
-        }
+        member.rw_set = None;
         member.stats = StorageStats::default();
         member.forget_content();
         member.refusals = 0;
@@ -33,6 +38,37 @@ impl Cluster {
         self.log_change(&format!("{now} {group_name} {id} {} \n", StorageStatus::DELETED.0));
         self.replace_lost_sources(now);
         Ok(())
+    }
+
+    /// Names the trunk server of a group, as command 94 does; gives it. Only the leader may, and only for storages that
+    /// keep trunk files, which fdfs does not do yet.
+    pub fn name_trunk_server(
+        &mut self,
+        name: GroupName,
+        id: Option<&StorageId>,
+    ) -> Result<StorageId, Refusal> {
+        if self.rules.use_trunk_file == TrunkMode::Off || self.leadership() != Leadership::Own {
+            return Err(Status::EOPNOTSUPP);
+        }
+        let group = self.group(name).ok_or(Status::ENOENT)?;
+        if let Some(id) = id {
+            let is_active = |member: &Member| member.status == StorageStatus::ACTIVE;
+            let present = group.trunk_server.filter(|old| group.member(old).is_some_and(is_active));
+            match present {
+                Some(old) if old == *id => return Err(Status::EALREADY),
+                Some(_) => return Err(Status::EEXIST),
+                None => {}
+            }
+            let member = group.member(id).ok_or(Status::ENOENT)?;
+            if !is_active(member) {
+                return Err(Status::ENONET);
+            }
+            if !member.is_writable() {
+                return Err(Status::EACCES);
+            }
+        }
+        // Nobody is a trunk server before trunk files are supported.
+        Err(Status::ENOENT)
     }
 
     /// Removes a group without members. Tombstones count no more than the reference lets them after a restart.

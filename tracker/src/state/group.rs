@@ -4,7 +4,7 @@ use protocol::cluster::StorageStatus;
 use protocol::file_id::Source;
 use protocol::{GroupName, StorageId};
 
-use super::Member;
+use super::{Door, Member};
 
 /// A group and its members.
 #[derive(Debug, Clone)]
@@ -103,6 +103,16 @@ impl Group {
     /// Members that take uploads, by id.
     pub fn writable(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.is_writable())
+    }
+
+    /// Members that take uploads by this door, by id.
+    pub fn takers(&self, door: Door) -> impl Iterator<Item = &Member> {
+        let only_http = match door {
+            Door::Native => false,
+            Door::Http => true,
+            Door::Either => self.writable().any(|member| member.http_url().is_some()),
+        };
+        self.writable().filter(move |member| !only_http || member.http_url().is_some())
     }
 
     /// Members that serve downloads, by id.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use protocol::cluster::{Join, JoinAnswer, StorageStatus};
+use protocol::config::storage_ids::RwMode;
 use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
@@ -66,7 +67,7 @@ impl Cluster {
         let (ip, alternate) = entry_ips.unwrap_or((session.peer.ip(), None));
         member.ip = ip;
         member.alternate_ip = alternate;
-        member.rw = rw.unwrap_or(member.rw);
+        member.rw = member.rw_set.or(rw).unwrap_or(RwMode::Both);
         member.port = join.port;
         member.store_path_count = join.store_path_count;
         member.subdir_count = join.subdir_count;

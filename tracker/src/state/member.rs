@@ -26,6 +26,8 @@ pub struct Member {
     pub status: StorageStatus,
     /// What clients may ask of it.
     pub rw: RwMode,
+    /// What an operator set it to; counts more than the table of ids.
+    pub rw_set: Option<RwMode>,
     /// Version text.
     pub version: String,
     /// First start.
@@ -86,6 +88,7 @@ impl Member {
             port,
             status: StorageStatus::INIT,
             rw: RwMode::Both,
+            rw_set: None,
             version: String::new(),
             join_time: 0,
             up_time: 0,
@@ -121,6 +124,12 @@ impl Member {
     /// Whether downloads may go to it.
     pub fn is_readable(&self) -> bool {
         self.status == StorageStatus::ACTIVE && self.rw.reads()
+    }
+
+    /// Where it serves HTTP, if it is fdfs and has said so. Without a slash at the end.
+    pub fn http_url(&self) -> Option<&str> {
+        let url = &self.reported.as_ref()?.report.http_url;
+        Some(url.trim_end_matches('/')).filter(|url| !url.is_empty())
     }
 
     /// Whether it is a tombstone.

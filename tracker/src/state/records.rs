@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use protocol::HostPort;
 use protocol::cluster::{StorageStats, StorageStatus};
-use protocol::config::storage_ids::RwMode;
 use protocol::tracker::{Connections, GroupRecord, GroupStatistics, StorageRecord, StorageStatistics};
 
 use super::{Cluster, Group, Member, TrunkMode};
 
 impl Cluster {
     /// What the reserve amounts to of `total_mb`.
-    fn reserved_mb(&self, total_mb: i64) -> i64 {
+    pub fn reserved_mb(&self, total_mb: i64) -> i64 {
         let total = u64::try_from(total_mb).unwrap_or(0);
         i64::try_from(self.rules.reserved.reserved_mb(total)).unwrap_or(i64::MAX)
     }
@@ -43,7 +42,7 @@ impl Cluster {
     pub fn storage_record(&self, group: &Group, member: &Member, client: IpAddr) -> StorageRecord {
         StorageRecord {
             status: member.status,
-            rw_mode: rw_byte(member.rw),
+            rw_mode: member.rw.to_byte(),
             id: member.id,
             ip: Some(member.address_for(client)),
             source: member.source,
@@ -96,8 +95,8 @@ impl Cluster {
             reserved_mb,
             available_mb: (group.free_mb - reserved_mb).max(0),
             trunk_free_mb: group.trunk_free_mb,
-            disk_available: u8::from(self.group_has_room(group)),
-            trunk_available: u8::from(self.group_has_trunk_room(group)),
+            disk_available: u8::from(self.group_has_room(group, 0)),
+            trunk_available: u8::from(self.group_has_trunk_room(group, 0)),
         }
     }
 
@@ -115,14 +114,5 @@ impl Cluster {
         self.groups
             .iter()
             .any(|group| group.members.iter().any(|member| member.status == StorageStatus::ACTIVE))
-    }
-}
-
-fn rw_byte(rw: RwMode) -> u8 {
-    match (rw.reads(), rw.writes()) {
-        (false, false) => 0,
-        (false, true) => 2,
-        (true, false) => 4,
-        (true, true) => 6,
     }
 }

@@ -1,8 +1,6 @@
 //! How far replication is, pair by pair: from what senders of our own report (command 200), and for FastDFS's from the
 //! timestamps that receivers report.
 
-use std::net::IpAddr;
-
 use protocol::cluster::{GroupReplication, ReplicationReport, SenderReport};
 use protocol::{GroupName, Status, StorageId};
 
@@ -66,15 +64,6 @@ impl Cluster {
 }
 
 impl Group {
-    /// Where the member with this native address serves HTTP, if it has said so.
-    pub fn http_url(&self, ip: IpAddr, port: u16) -> Option<&str> {
-        let is_it = |member: &&Member| {
-            member.port == port && [Some(member.ip), member.alternate_ip].contains(&Some(ip))
-        };
-        let url = &self.members.iter().find(is_it)?.reported.as_ref()?.report.http_url;
-        Some(url.trim_end_matches('/')).filter(|url| !url.is_empty())
-    }
-
     /// Every pair of members that are there, by source, then by destination.
     pub fn pairs(&self, now: i64) -> Vec<Pair> {
         let there = || self.members.iter().filter(|member| !member.is_gone());

@@ -10,7 +10,52 @@ use protocol::{GroupName, Status, StorageId};
 
 use super::{Cluster, Group, Member, Refusal, TrunkMode};
 
-/// A place to upload.
+/// What an upload needs of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its group, if that matters.
+    pub group: Option<GroupName>,
+    /// Bytes that it will store; 0 if nobody knows, as in the native protocol.
+    pub size: u64,
+    /// How it will be sent.
+    pub door: Door,
+}
+
+/// How a client comes to a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// By the native protocol, which all storages speak.
+    Native,
+    /// By HTTP to a storage of fdfs. FastDFS's take no uploads that way.
+    Http,
+    /// By HTTP where the group has such a storage, else natively.
+    Either,
+}
+
+impl Wanted {
+    /// By the native protocol, which tells no size.
+    fn native(group: Option<GroupName>) -> Self {
+        Self { group, size: 0, door: Door::Native }
+    }
+
+    /// Megabytes that have to be free besides the reserve.
+    fn need_mb(&self) -> i64 {
+        i64::try_from(self.size.div_ceil(1 << 20)).unwrap_or(i64::MAX)
+    }
+}
+
+/// Where an upload was placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Chosen group.
+    pub group: GroupName,
+    /// Chosen storage.
+    pub storage: StorageId,
+    /// Chosen store path of it.
+    pub store_path: StorePathIndex,
+}
+
+/// A place to upload, as the native protocol answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// Chosen group.
@@ -22,16 +67,16 @@ pub struct Placement {
 }
 
 /// What a name says that matters for scheduling.
-struct NameFacts {
+pub(super) struct NameFacts {
     source: Option<Source>,
-    timestamp: i64,
+    pub(super) timestamp: i64,
     /// Whether every member with the file has the same: not an appender, not a slave.
-    is_normal: bool,
+    pub(super) is_normal: bool,
 }
 
 impl NameFacts {
     /// Decodes whatever bytes a client sent; a name that holds no code is normal, old, and of unknown source.
-    fn of(name: &FileName) -> Self {
+    pub(super) fn of(name: &FileName) -> Self {
         const CODE_AT: usize = 10;
         const NORMAL_LEN: usize = 44;
         const TRUNK_LEN: usize = 60;
@@ -51,7 +96,7 @@ impl NameFacts {
         }
     }
 
-    fn maker<'a>(&self, group: &'a Group) -> Option<&'a Member> {
+    pub(super) fn maker<'a>(&self, group: &'a Group) -> Option<&'a Member> {
         group.maker(self.source?)
     }
 }
@@ -63,12 +108,8 @@ fn server(member: &Member, client: IpAddr) -> Server {
 impl Cluster {
     /// One place to upload, in this group or in one chosen by `store_lookup`.
     pub fn query_store(&mut self, group: Option<GroupName>, client: IpAddr) -> Result<Placement, Refusal> {
-        let at = self.choose_group(group)?;
-        let id = self.choose_writable(at).ok_or(Status::ENOENT)?;
-        let store_path = self.choose_path(at, &id)?;
-        let group = self.groups.get(at).ok_or(Status::ENOENT)?;
-        let member = group.member(&id).ok_or(Status::ENOENT)?;
-        Ok(Placement { group: group.name, servers: vec![server(member, client)], store_path })
+        let Placed { group, storage, store_path } = self.place(&Wanted::native(group))?;
+        Ok(Placement { group, servers: vec![self.server(group, &storage, client)?], store_path })
     }
 
     /// All places to upload; the store path is chosen for the first.
@@ -77,12 +118,22 @@ impl Cluster {
         group: Option<GroupName>,
         client: IpAddr,
     ) -> Result<Placement, Refusal> {
-        let at = self.choose_group(group)?;
+        let wanted = Wanted::native(group);
+        let at = self.choose_group(&wanted)?;
         let group = self.groups.get(at).ok_or(Status::ENOENT)?;
         let servers = group.writable().map(|member| server(member, client)).collect();
         let (name, first) =
             (group.name, group.writable().next().map(|member| member.id).ok_or(Status::ENOENT)?);
-        Ok(Placement { group: name, servers, store_path: self.choose_path(at, &first)? })
+        Ok(Placement { group: name, servers, store_path: self.choose_path(at, &first, &wanted)? })
+    }
+
+    /// One place for an upload, which takes its turn.
+    pub fn place(&mut self, wanted: &Wanted) -> Result<Placed, Refusal> {
+        let at = self.choose_group(wanted)?;
+        let storage = self.choose_writable(at, wanted).ok_or(Status::ENOENT)?;
+        let store_path = self.choose_path(at, &storage, wanted)?;
+        let group = self.groups.get(at).map(|group| group.name).ok_or(Status::ENOENT)?;
+        Ok(Placed { group, storage, store_path })
     }
 
     /// One place to read a file.
@@ -93,33 +144,8 @@ impl Cluster {
         client: IpAddr,
         now: i64,
     ) -> Result<Server, Refusal> {
-        let facts = NameFacts::of(name);
-        let at = self.position(group).map_err(|_| Status::ENOENT)?;
-        let group = self.groups.get(at).ok_or(Status::ENOENT)?;
-        let count = group.readable().count();
-        if count == 0 {
-            return Err(Status::ENOENT);
-        }
-        let source = facts.maker(group);
-        let asks_source = !facts.is_normal || self.rules.download_server == DownloadServer::Source;
-        if let (true, Some(source)) = (asks_source, source.filter(|source| source.is_readable())) {
-            return Ok(server(source, client));
-        }
-        if facts.is_normal {
-            let turn = group.read_turn % count;
-            let cyclic = group.readable().chain(group.readable()).enumerate().skip(turn).take(count);
-            let found = cyclic
-                .filter(|(_, member)| self.is_eligible(member, source, &facts, now))
-                .map(|(at, member)| (at, server(member, client)))
-                .next();
-            if let Some((turn, server)) = found {
-                if let Some(group) = self.groups.get_mut(at) {
-                    group.read_turn = (turn + 1) % count;
-                }
-                return Ok(server);
-            }
-        }
-        self.likeliest(group, &facts).map(|member| server(member, client)).ok_or(Status::ENOENT)
+        let storage = self.choose_readable(group, name, now)?;
+        self.server(group, &storage, client)
     }
 
     /// All places to read a file.
@@ -130,9 +156,93 @@ impl Cluster {
         client: IpAddr,
         now: i64,
     ) -> Result<Vec<Server>, Refusal> {
+        let readers = self.readers(group, name, now)?;
+        Ok(readers.into_iter().map(|member| server(member, client)).collect())
+    }
+
+    /// All members to read a file from: whose turn it is, then the others. It takes that turn.
+    pub fn rank_readers(
+        &mut self,
+        group: GroupName,
+        name: &FileName,
+        now: i64,
+    ) -> Result<Vec<StorageId>, Refusal> {
+        let first = self.choose_readable(group, name, now)?;
+        let all = self.readers(group, name, now)?;
+        let others = all.into_iter().map(|member| member.id).filter(|id| *id != first);
+        Ok([first].into_iter().chain(others).collect())
+    }
+
+    /// The place to change a file: its source, or the next storage that takes writes.
+    pub fn query_update(
+        &mut self,
+        group: GroupName,
+        name: &FileName,
+        client: IpAddr,
+    ) -> Result<Server, Refusal> {
+        let storage = self.choose_changer(group, name, Door::Native)?;
+        self.server(group, &storage, client)
+    }
+
+    /// The member to change a file at, as by `query_update`, that is reached by this door.
+    pub fn choose_changer(
+        &mut self,
+        group: GroupName,
+        name: &FileName,
+        door: Door,
+    ) -> Result<StorageId, Refusal> {
+        let at = self.position(group).map_err(|_| Status::ENOENT)?;
+        let group = self.groups.get(at).ok_or(Status::ENOENT)?;
+        if let Some(source) = NameFacts::of(name).maker(group)
+            && group.takers(door).any(|member| member.id == source.id)
+        {
+            return Ok(source.id);
+        }
+        let wanted = Wanted { group: Some(group.name), size: 0, door };
+        self.choose_writable(at, &wanted).ok_or(Status::ENOENT)
+    }
+
+    /// A member as the native protocol names it to `client`.
+    fn server(&self, group: GroupName, id: &StorageId, client: IpAddr) -> Result<Server, Refusal> {
+        let member = self.group(group).and_then(|group| group.member(id)).ok_or(Status::ENOENT)?;
+        Ok(server(member, client))
+    }
+
+    /// The member to read a file from whose turn it is.
+    fn choose_readable(&mut self, group: GroupName, name: &FileName, now: i64) -> Result<StorageId, Refusal> {
         let facts = NameFacts::of(name);
         let at = self.position(group).map_err(|_| Status::ENOENT)?;
         let group = self.groups.get(at).ok_or(Status::ENOENT)?;
+        let count = group.readable().count();
+        if count == 0 {
+            return Err(Status::ENOENT);
+        }
+        let source = facts.maker(group);
+        let asks_source = !facts.is_normal || self.rules.download_server == DownloadServer::Source;
+        if let (true, Some(source)) = (asks_source, source.filter(|source| source.is_readable())) {
+            return Ok(source.id);
+        }
+        if facts.is_normal {
+            let turn = group.read_turn % count;
+            let cyclic = group.readable().chain(group.readable()).enumerate().skip(turn).take(count);
+            let found = cyclic
+                .filter(|(_, member)| self.is_eligible(member, source, &facts, now))
+                .map(|(at, member)| (at, member.id))
+                .next();
+            if let Some((turn, id)) = found {
+                if let Some(group) = self.groups.get_mut(at) {
+                    group.read_turn = (turn + 1) % count;
+                }
+                return Ok(id);
+            }
+        }
+        self.likeliest(group, &facts).map(|member| member.id).ok_or(Status::ENOENT)
+    }
+
+    /// All members to read a file from, by id.
+    fn readers(&self, group: GroupName, name: &FileName, now: i64) -> Result<Vec<&Member>, Refusal> {
+        let facts = NameFacts::of(name);
+        let group = self.group(group).ok_or(Status::ENOENT)?;
         if group.readable().next().is_none() {
             return Err(Status::ENOENT);
         }
@@ -144,36 +254,23 @@ impl Cluster {
                 source.is_some_and(|source| source.id == member.id)
             }
         };
-        let mut servers: Vec<_> =
-            group.readable().filter(serves).map(|member| server(member, client)).collect();
-        if servers.is_empty() {
-            servers.extend(self.likeliest(group, &facts).map(|member| server(member, client)));
+        let mut readers: Vec<_> = group.readable().filter(serves).collect();
+        if readers.is_empty() {
+            readers.extend(self.likeliest(group, &facts));
         }
-        if servers.is_empty() { Err(Status::ENOENT) } else { Ok(servers) }
-    }
-
-    /// The place to change a file: its source, or the next storage that takes writes.
-    pub fn query_update(
-        &mut self,
-        group: GroupName,
-        name: &FileName,
-        client: IpAddr,
-    ) -> Result<Server, Refusal> {
-        let facts = NameFacts::of(name);
-        let at = self.position(group).map_err(|_| Status::ENOENT)?;
-        let group = self.groups.get(at).ok_or(Status::ENOENT)?;
-        if let Some(source) = facts.maker(group).filter(|source| source.is_writable()) {
-            return Ok(server(source, client));
-        }
-        let id = self.choose_writable(at).ok_or(Status::ENOENT)?;
-        let member = self.groups.get(at).and_then(|group| group.member(&id)).ok_or(Status::ENOENT)?;
-        Ok(server(member, client))
+        if readers.is_empty() { Err(Status::ENOENT) } else { Ok(readers) }
     }
 
     /// Whether a member surely has a normal file: it made it, or has newer ones of the same maker, or it is so old that
     /// all have it (native-cluster.md 3.9). The reference compares with one time for all makers, and so sends clients
     /// to members that have newer files of another maker only. Of a maker that is no member nothing better is known.
-    fn is_eligible(&self, member: &Member, source: Option<&Member>, facts: &NameFacts, now: i64) -> bool {
+    pub(super) fn is_eligible(
+        &self,
+        member: &Member,
+        source: Option<&Member>,
+        facts: &NameFacts,
+        now: i64,
+    ) -> bool {
         let age = now - facts.timestamp;
         let synced = match source {
             Some(source) if source.id == member.id => return true,
@@ -204,8 +301,8 @@ impl Cluster {
             .max_by_key(|member| (has(member), is_upload(member)))
     }
 
-    fn choose_group(&mut self, named: Option<GroupName>) -> Result<usize, Refusal> {
-        let fixed = match (&self.rules.store_lookup, named) {
+    fn choose_group(&mut self, wanted: &Wanted) -> Result<usize, Refusal> {
+        let fixed = match (&self.rules.store_lookup, wanted.group) {
             (_, Some(group)) => Some(group),
             (StoreLookup::Fixed(group), None) => Some(*group),
             _ => None,
@@ -213,13 +310,13 @@ impl Cluster {
         if let Some(name) = fixed {
             let at = self.position(name).map_err(|_| Status::ENOENT)?;
             let group = self.groups.get(at).ok_or(Status::ENOENT)?;
-            if group.writable().next().is_none() {
+            if group.takers(wanted.door).next().is_none() {
                 return Err(Status::ENOENT);
             }
-            let has_room = self.group_has_room(group) || self.group_has_trunk_room(group);
+            let has_room = self.takes(group, wanted) || self.takes_in_trunk(group, wanted);
             return if has_room { Ok(at) } else { Err(Status::ENOSPC) };
         }
-        let chosen = self.scan_groups()?;
+        let chosen = self.scan_groups(wanted)?;
         if self.rules.store_lookup == StoreLookup::RoundRobin {
             self.current_group = (chosen + 1) % self.groups.len();
         }
@@ -227,17 +324,17 @@ impl Cluster {
     }
 
     /// The current group if it will do, else the next that does.
-    fn scan_groups(&mut self) -> Result<usize, Refusal> {
+    fn scan_groups(&mut self, wanted: &Wanted) -> Result<usize, Refusal> {
         let count = self.groups.len();
         if count == 0 {
             return Err(Status::ENOENT);
         }
         let current = self.current_group % count;
         let is_writable =
-            |at: &usize| self.groups.get(*at).is_some_and(|group| group.writable().next().is_some());
-        let has_room = |at: &usize| self.groups.get(*at).is_some_and(|group| self.group_has_room(group));
+            |at: &usize| self.groups.get(*at).is_some_and(|group| group.takers(wanted.door).next().is_some());
+        let has_room = |at: &usize| self.groups.get(*at).is_some_and(|group| self.takes(group, wanted));
         let has_trunk_room =
-            |at: &usize| self.groups.get(*at).is_some_and(|group| self.group_has_trunk_room(group));
+            |at: &usize| self.groups.get(*at).is_some_and(|group| self.takes_in_trunk(group, wanted));
         let current_will_do = is_writable(&current)
             && (has_room(&current)
                 || (self.rules.store_lookup == StoreLookup::MostFree && has_trunk_room(&current)));
@@ -253,6 +350,21 @@ impl Cluster {
             return Err(Status::ENOENT);
         }
         (0..count).find(|at| is_writable(at) && has_trunk_room(at)).ok_or(Status::ENOSPC)
+    }
+
+    /// Whether a group has room. A size that is known needs a store path, too, that has it.
+    fn takes(&self, group: &Group, wanted: &Wanted) -> bool {
+        let need_mb = wanted.need_mb();
+        self.group_has_room(group, need_mb)
+            && (need_mb == 0
+                || group
+                    .takers(wanted.door)
+                    .any(|member| self.path_with_room(group, member, need_mb).is_some()))
+    }
+
+    /// Whether it has room counting trunk files.
+    fn takes_in_trunk(&self, group: &Group, wanted: &Wanted) -> bool {
+        self.group_has_trunk_room(group, wanted.need_mb())
     }
 
     /// After a report of space: the group with most free space is current.
@@ -272,39 +384,44 @@ impl Cluster {
             best.map(|(at, _)| at)
         };
         let Some(mut best) = most(|group| group.free_mb) else { return };
-        let is_full = self.groups.get(best).is_some_and(|group| !self.group_has_room(group));
+        let is_full = self.groups.get(best).is_some_and(|group| !self.group_has_room(group, 0));
         if is_full && self.rules.use_trunk_file == TrunkMode::On {
             best = most(|group| group.trunk_free_mb).unwrap_or(best);
         }
         self.current_group = best;
     }
 
-    fn choose_writable(&mut self, at: usize) -> Option<StorageId> {
-        let group = self.groups.get_mut(at)?;
+    /// The member for the next upload, of those that have room for it if its size is known.
+    fn choose_writable(&mut self, at: usize, wanted: &Wanted) -> Option<StorageId> {
+        let group = self.groups.get(at)?;
+        let need_mb = wanted.need_mb();
+        let fits = |member: &&Member| need_mb == 0 || self.path_with_room(group, member, need_mb).is_some();
+        let mut takers = group.takers(wanted.door).filter(fits);
         match self.rules.store_server {
-            StoreServer::First => group.writable().next().map(|member| member.id),
+            StoreServer::First => takers.next().map(|member| member.id),
             StoreServer::LowestPriority => {
-                group.writable().min_by_key(|member| member.upload_priority).map(|member| member.id)
+                takers.min_by_key(|member| member.upload_priority).map(|member| member.id)
             }
             StoreServer::RoundRobin => {
-                let count = group.writable().count();
-                if count <= 1 {
-                    return group.writable().next().map(|member| member.id);
+                let ids: Vec<_> = takers.map(|member| member.id).collect();
+                if ids.len() <= 1 {
+                    return ids.first().copied();
                 }
-                let turn = group.write_turn % count;
+                let group = self.groups.get_mut(at)?;
+                let turn = group.write_turn % ids.len();
                 group.write_turn = turn + 1;
-                group.writable().nth(turn).map(|member| member.id)
+                ids.get(turn).copied()
             }
         }
     }
 
-    fn choose_path(&mut self, at: usize, id: &StorageId) -> Result<StorePathIndex, Refusal> {
+    fn choose_path(&mut self, at: usize, id: &StorageId, wanted: &Wanted) -> Result<StorePathIndex, Refusal> {
         let group = self.groups.get(at).ok_or(Status::ENOENT)?;
         let member = group.member(id).ok_or(Status::ENOENT)?;
         if member.paths.is_empty() {
             return Err(Status::ENOENT);
         }
-        let path = self.path_with_room(group, member).ok_or(Status::ENOSPC)?;
+        let path = self.path_with_room(group, member, wanted.need_mb()).ok_or(Status::ENOSPC)?;
         let next = match self.rules.store_path {
             StorePathChoice::RoundRobin => (path + 1) % member.paths.len(),
             StorePathChoice::MostFree => path,

@@ -305,3 +305,99 @@ proptest::proptest! {
         }
     }
 }
+
+/// Storages that have said where they serve HTTP are fdfs.
+fn speaks_http(sim: &mut Sim, group_name: &str, storage: &str) {
+    let report = protocol::cluster::ReplicationReport { http_url: "http://x/".into(), senders: Vec::new() };
+    sim.member(group_name, storage).reported = Some(Reported { report, at: T0 });
+}
+
+fn placed(sim: &mut Sim, size_mb: u64, door: Door) -> String {
+    match sim.cluster.place(&Wanted { group: None, size: size_mb << 20, door }) {
+        Ok(placed) => format!("{}/{}/{}", placed.group, placed.storage, placed.store_path.0),
+        Err(status) => status.0.to_string(),
+    }
+}
+
+#[test]
+fn an_upload_of_a_known_size_goes_where_that_fits() {
+    let mut sim = Sim::new(rules());
+    let mut sessions =
+        vec![sim.active("group1", "10.0.0.1", &[3000, 3000]), sim.active("group2", "10.0.0.2", &[500, 9000])];
+    sessions.push(sim.active("group3", "10.0.0.3", &[1500, 1500]));
+    // The reserve of 1000 MB is shared by the two store paths of each.
+    for (size_mb, expected) in [
+        (5000, ["group2/10.0.0.2/1", "group2/10.0.0.2/1"]),
+        (2499, ["group1/10.0.0.1/0", "group2/10.0.0.2/1"]),
+        (2500, ["group2/10.0.0.2/1", "group2/10.0.0.2/1"]),
+        (8500, ["28", "28"]),
+        (u64::MAX >> 20, ["28", "28"]),
+    ] {
+        let found = [placed(&mut sim, size_mb, Door::Native), placed(&mut sim, size_mb, Door::Native)];
+        assert_eq!(found, expected, "{size_mb} MB");
+    }
+    assert_eq!(sessions.len(), 3);
+}
+
+#[test]
+fn uploads_over_http_go_to_members_of_fdfs() {
+    let storages = [("group1", "10.0.0.1", 5000), ("group1", "10.0.0.2", 5000), ("group2", "10.0.0.3", 5000)];
+    let (mut sim, _sessions) = Sim::with(rules(), &storages);
+    assert_eq!(placed(&mut sim, 0, Door::Http), "2", "nobody has said anything");
+    assert_eq!(placed(&mut sim, 0, Door::Either), "group1/10.0.0.1/0");
+    speaks_http(&mut sim, "group1", "10.0.0.2");
+    for _ in 0..2 {
+        assert_eq!(placed(&mut sim, 0, Door::Http), "group1/10.0.0.2/0");
+    }
+    let mut found: Vec<_> = (0..2).map(|_| placed(&mut sim, 0, Door::Either)).collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        ["group1/10.0.0.2/0", "group2/10.0.0.3/0"],
+        "a group without such a member still takes its turn"
+    );
+    let changer =
+        |sim: &mut Sim, door| sim.cluster.choose_changer(group("group1"), &normal("10.0.0.1", T0), door);
+    assert_eq!(changer(&mut sim, Door::Native), Ok(id("10.0.0.1")), "the source");
+    assert_eq!(changer(&mut sim, Door::Http), Ok(id("10.0.0.2")));
+}
+
+#[test]
+fn a_mode_counts_at_once_and_after_a_restart_until_it_is_what_the_table_says() {
+    use protocol::config::storage_ids::RwMode;
+    let storages = [("group1", "10.0.0.1", 5000), ("group1", "10.0.0.2", 5000)];
+    let (mut sim, _sessions) = Sim::with(rules(), &storages);
+    let (name, first) = (group("group1"), id("10.0.0.1"));
+    sim.cluster.set_mode(name, &first, RwMode::Read).unwrap();
+    assert_eq!(sim.uploads(None, 2), ["10.0.0.2/0", "10.0.0.2/0"]);
+    assert!(sim.cluster.is_urgent());
+    let mode = |cluster: &Cluster| cluster.group(name).and_then(|group| group.member(&first)).unwrap().rw;
+    assert_eq!(mode(&reread(&sim.cluster)), RwMode::Read);
+    let _again = sim.active("group1", "10.0.0.1", &[5000]);
+    assert_eq!(mode(&sim.cluster), RwMode::Read, "a join does not change it");
+    sim.cluster.set_mode(name, &first, RwMode::Both).unwrap();
+    assert_eq!(sim.member("group1", "10.0.0.1").rw_set, None);
+    assert_eq!(sim.cluster.set_mode(name, &id("10.0.0.9"), RwMode::Both), Err(Status::ENOENT));
+}
+
+#[test]
+fn holders_of_young_and_of_changing_files() {
+    let storages = [("group1", "10.0.0.1", 5000), ("group1", "10.0.0.2", 5000), ("group1", "10.0.0.3", 5000)];
+    let (mut sim, _sessions) = Sim::with(rules(), &storages);
+    let young = T0 - 100;
+    sim.member("group1", "10.0.0.2").synced_from.insert(id("10.0.0.1"), i32::try_from(young + 5).unwrap());
+    sim.member("group1", "10.0.0.3").synced_from.insert(id("10.0.0.1"), i32::try_from(young - 5).unwrap());
+    let has = |sim: &Sim, name: &FileName| {
+        let holders = sim.cluster.holders(group("group1"), name, sim.now).unwrap();
+        holders.iter().map(|holder| holder.has).collect::<Vec<_>>()
+    };
+    assert_eq!(has(&sim, &normal("10.0.0.1", young)), [Has::Yes, Has::Yes, Has::NotYet]);
+    assert_eq!(has(&sim, &appender("10.0.0.1", young)), [Has::Yes, Has::Unknown, Has::NotYet]);
+    assert_eq!(has(&sim, &normal("10.0.0.9", young)), [Has::Unknown; 3], "its maker is no member");
+    sim.now += 2 * 86_400;
+    assert_eq!(has(&sim, &normal("10.0.0.9", young)), [Has::Yes; 3]);
+    sim.member("group1", "10.0.0.3").status = StorageStatus::OFFLINE;
+    assert_eq!(has(&sim, &normal("10.0.0.1", young)), [Has::Yes, Has::Yes, Has::NotYet]);
+    sim.member("group1", "10.0.0.2").status = StorageStatus::SYNCING;
+    assert_eq!(has(&sim, &normal("10.0.0.1", young))[1], Has::Unknown);
+}
