@@ -32,6 +32,11 @@ impl Problem {
         Self::new(status, self.code, self.detail)
     }
 
+    /// Its stable name.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The status that it is answered with.
     pub fn status(&self) -> StatusCode {
         self.http

@@ -1,22 +1,22 @@
 //! REST without sockets: statuses, bodies, HEAD, and that its scheduling is the native one.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::body::{Body, to_bytes};
 use gateway::contract::Server as Which;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method, Request};
-use protocol::StorageId;
 use protocol::cluster::{
     Join, PathSpace, ReplicationReport, SenderReport, SenderState, StorageStatus, TrackerAddress,
 };
+use protocol::{GroupName, StorageId};
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
 use crate::peers::{self, last_run::LastRun};
 use crate::saver::Saver;
-use crate::state::{Group, Member, Peer, Reported, Rules, Session};
+use crate::state::{Cluster, Group, Member, Peer, Reported, Rules, Session};
 
 /// A file of 10.0.0.1, old enough to be everywhere.
 const FILE: &str = "group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt";
@@ -48,7 +48,10 @@ fn serving(cluster: Cluster) -> Arc<Shared> {
 
 /// Status, headers and body of an answer.
 async fn ask(shared: &Arc<Shared>, method: Method, path: &str) -> (u16, HeaderMap, Vec<u8>) {
-    let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    send(shared, Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
+}
+
+async fn send(shared: &Arc<Shared>, mut request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
     let client = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000);
     request.extensions_mut().insert(ClientAddress(client));
     gateway::routes::fold_file_id(request.uri_mut());
@@ -86,10 +89,11 @@ async fn an_upload_is_scheduled_as_by_the_native_call() {
     let shared = shared(&["10.0.0.1", "10.0.0.2"]);
     let mut ips = Vec::new();
     for _ in 0..3 {
-        let (status, place) = json(&shared, "/v1/schedule/upload").await;
+        let (status, found) = json(&shared, "/v1/schedule/upload").await;
+        let place = &found["places"][0];
         assert_eq!((status, &place["group"], &place["store_path"]), (200, &"group1".into(), &0.into()));
+        assert_eq!(place["upload_url"], Value::Null, "it has not told where it serves HTTP");
         ips.push(place["ip"].as_str().unwrap().to_owned());
-        assert_eq!(place["upload_url"], format!("http://{}:8888/v1/files", ips.last().unwrap()));
     }
     let native = shared.state().query_store(None, Ipv4Addr::LOCALHOST.into()).unwrap();
     ips.push(native.servers[0].ip.to_string());
@@ -105,7 +109,7 @@ async fn downloads_updates_and_redirects_name_members_that_have_the_file() {
     assert_eq!(found["places"][0]["url"], format!("http://10.0.0.1:8888/{FILE}"));
     let (status, headers, _) = ask(&shared, Method::GET, &format!("/{FILE}")).await;
     assert_eq!((status, headers[CACHE_CONTROL].to_str().unwrap()), (307, "no-store"));
-    assert_eq!(headers[LOCATION], format!("http://10.0.0.1:8888/{FILE}"));
+    assert_eq!(headers[LOCATION], format!("http://10.0.0.2:8888/{FILE}"), "the list took a turn, too");
 }
 
 #[tokio::test]
@@ -118,7 +122,12 @@ async fn lists() {
         (&"group1".into(), &2.into(), &5000.into())
     );
     let (_, found) = json(&shared, "/v1/groups/group1/storages").await;
-    assert_eq!(found["storages"][1]["status"], "ACTIVE");
+    let storage = &found["storages"][1];
+    assert_eq!((&storage["status"], &storage["mode"]), (&"ACTIVE".into(), &"rw".into()));
+    assert_eq!(storage["paths"], serde_json::json!([{"index": 0, "total_mb": 9000, "free_mb": 5000}]));
+    assert_eq!(storage["counters"]["upload_count"], serde_json::json!({"total": 0, "success": 0}));
+    let (_, one) = json(&shared, "/v1/groups/group1").await;
+    assert_eq!((&one, &one["available_mb"]), (group, &4000.into()));
 }
 
 /// Of two members the first is ours and a third behind; the second is FastDFS's.
@@ -168,7 +177,7 @@ async fn replication_is_shown_for_every_pair() {
         (found["sends"].as_array().unwrap().len(), found["receives"].as_array().unwrap().len()),
         (1, 1)
     );
-    assert_eq!((&found["http_url"], &found["sync_source"]), (&"https://files.example/".into(), &Value::Null));
+    assert_eq!((&found["http_url"], &found["sync_source"]), (&"https://files.example".into(), &Value::Null));
     let (_, other) = json(&shared, "/v1/groups/group1/storages/10.0.0.2").await;
     assert_eq!((&other["sends"][0], &other["receives"][0]), (&receives, &sends));
 }
@@ -182,16 +191,138 @@ async fn a_member_is_reached_where_it_says() {
     assert_eq!(found["places"][1]["url"], format!("http://10.0.0.2:8888/{FILE}"));
 }
 
+/// Where a request is sent.
+async fn leads(shared: &Arc<Shared>, request: http::request::Builder) -> Result<String, u16> {
+    let (status, headers, _) = send(shared, request.body(Body::empty()).unwrap()).await;
+    match headers.get(LOCATION) {
+        Some(location) if status == 307 => Ok(location.to_str().unwrap().to_owned()),
+        _ => Err(status),
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_would_answer_is_sent_on_with_path_and_query() {
+    let (shared, ours) = (mixed(), "https://files.example");
+    let encoded = FILE.replace('/', "%2F");
+    for (method, path, expected) in [
+        ("POST", "/v1/files?filename=a%20b.txt".to_owned(), format!("{ours}/v1/files?filename=a%20b.txt")),
+        ("PUT", "/v1/files/a%20b.txt?x".to_owned(), format!("{ours}/v1/files/a%20b.txt?x")),
+        ("POST", "/v1/uploads?group=group1".to_owned(), format!("{ours}/v1/uploads?group=group1")),
+        ("GET", format!("/v1/files/{FILE}"), format!("{ours}/v1/files/{FILE}")),
+        ("HEAD", format!("/v1/files/{encoded}"), format!("{ours}/v1/files/{FILE}")),
+        ("DELETE", format!("/v1/files/{FILE}"), format!("{ours}/v1/files/{FILE}")),
+        ("PATCH", format!("/v1/files/{FILE}?offset=1"), format!("{ours}/v1/files/{FILE}?offset=1")),
+        (
+            "PUT",
+            format!("/v1/files/{encoded}/metadata/a%2Fb?x=/"),
+            format!("{ours}/v1/files/{FILE}/metadata/a%2Fb?x=/"),
+        ),
+        ("GET", format!("/v1/files/{FILE}/metadata/k"), format!("{ours}/v1/files/{FILE}/metadata/k")),
+    ] {
+        for _ in 0..2 {
+            let found = leads(&shared, Request::builder().method(method).uri(&path)).await;
+            assert_eq!(found, Ok(expected.clone()), "{method} {path}: never to FastDFS's, which has no REST");
+        }
+    }
+    let with_query = format!("/{FILE}?token=0a&ts=7&filename=%C3%A4.txt");
+    let found: Vec<_> = [
+        leads(&shared, Request::get(&with_query)).await.unwrap(),
+        leads(&shared, Request::get(&with_query)).await.unwrap(),
+    ]
+    .into();
+    assert_eq!(
+        found,
+        [format!("{ours}{with_query}"), format!("http://10.0.0.2:8888{with_query}")],
+        "reads take turns"
+    );
+}
+
+#[tokio::test]
+async fn an_upload_goes_where_it_has_room() {
+    let shared = mixed();
+    for (name, value, expected) in [
+        (CONTENT_LENGTH.as_str(), "4193255424", true),
+        (CONTENT_LENGTH.as_str(), "4193255425", false),
+        ("upload-length", "4193255425", false),
+        ("upload-length", "18446744073709551616", true),
+    ] {
+        let found = leads(&shared, Request::post("/v1/files").header(name, value)).await;
+        let expected = if expected { Ok("https://files.example/v1/files".to_owned()) } else { Err(507) };
+        assert_eq!(found, expected, "{name}: {value}; 4000 MB are above the reserve, and one has to stay");
+    }
+}
+
+#[tokio::test]
+async fn several_places_take_turns_and_say_how_to_reach_them() {
+    let shared = shared(&["10.0.0.1", "10.0.0.2"]);
+    let (_, found) = json(&shared, "/v1/schedule/upload?count=3&size=1000&group=group1").await;
+    let ids: Vec<_> =
+        found["places"].as_array().unwrap().iter().map(|place| place["storage"].clone()).collect();
+    assert_eq!(ids, ["10.0.0.1", "10.0.0.2", "10.0.0.1"]);
+    let (_, found) = json(&mixed(), "/v1/schedule/upload").await;
+    let expected = serde_json::json!({"places": [{
+        "group": "group1", "storage": "10.0.0.1", "ip": "10.0.0.1", "native_port": 23000,
+        "native_address": "10.0.0.1:23000", "store_path": 0, "store_path_choice": "round_robin",
+        "upload_url": "https://files.example/v1/files", "resumable_url": "https://files.example/v1/uploads"
+    }]});
+    assert_eq!(found, expected, "over HTTP, members of fdfs come first");
+}
+
+#[tokio::test]
+async fn holders_are_known_by_timestamps() {
+    let shared = mixed();
+    let (status, found) = json(&shared, &format!("/v1/schedule/holders/{FILE}")).await;
+    let has: Vec<_> =
+        found["holders"].as_array().unwrap().iter().map(|holder| holder["has"].clone()).collect();
+    assert_eq!((status, has), (200, vec!["yes".into(), "yes".into()]), "it is a day old");
+    assert_eq!(found["holders"][0]["is_source"], true);
+}
+
+#[tokio::test]
+async fn the_summary_counts_and_warns() {
+    let shared = mixed();
+    let (_, found) = json(&shared, "/v1/cluster").await;
+    assert_eq!((&found["totals"]["active"], &found["totals"]["free_mb"]), (&2.into(), &5000.into()));
+    let codes: Vec<_> = found["warnings"].as_array().unwrap().iter().map(|it| it["code"].clone()).collect();
+    assert_eq!(codes, ["dead_letters"]);
+    let (_, found) = json(&shared_with_room(&["10.0.0.1"], 1000), "/v1/cluster").await;
+    assert_eq!(found["warnings"][0]["code"], "group_full");
+}
+
 #[tokio::test]
 async fn what_cannot_be_served_is_a_problem_with_a_code() {
     let (full, empty) = (shared(&["10.0.0.1"]), shared(&[]));
     for (shared, method, path, status, code) in [
         (&full, "GET", "/nothing", 404, "no_such_path"),
         (&full, "GET", "/v1/schedule/upload?group=group-1", 400, "bad_group_name"),
-        (&full, "GET", "/v1/schedule/upload?group=group9", 404, "no_storage"),
-        (&empty, "GET", "/v1/schedule/upload", 404, "no_storage"),
-        (&full, "GET", "/v1/groups/group9/storages", 404, "no_storage"),
-        (&full, "GET", "/v1/groups/group9/storages/10.0.0.1", 404, "no_storage"),
+        (&full, "GET", "/v1/schedule/upload?group=group9", 404, "no_such_group"),
+        (&empty, "GET", "/v1/schedule/upload", 503, "no_active_storage"),
+        (&full, "GET", "/v1/groups/group9/storages", 404, "no_such_group"),
+        (&full, "GET", "/v1/groups/group9/storages/10.0.0.1", 404, "no_such_group"),
+        (&full, "GET", "/v1/groups/group9", 404, "no_such_group"),
+        (&full, "GET", "/v1/groups/group9/replication", 404, "no_such_group"),
+        (&full, "GET", "/v1/groups/a-b", 400, "bad_group_name"),
+        (&full, "GET", "/v1/schedule/upload?size=-1", 400, "bad_parameter"),
+        (&full, "POST", "/v1/schedule/upload?size=9223372036854775808", 400, "bad_parameter"),
+        (&full, "GET", "/v1/schedule/upload?count=0", 400, "bad_parameter"),
+        (&full, "GET", "/v1/schedule/upload?count=101", 400, "bad_parameter"),
+        (&full, "GET", "/v1/schedule/upload?size=9000000000", 507, "no_space"),
+        (
+            &full,
+            "GET",
+            "/v1/schedule/holders/group9/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt",
+            404,
+            "no_such_group",
+        ),
+        (&full, "GET", "/group9/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt", 404, "no_such_group"),
+        (&full, "GET", "/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt", 404, "no_such_path"),
+        (&full, "GET", "/v1/files/nothing", 404, "no_such_path"),
+        (&full, "DELETE", "/v1/files/group1/M00/00/00/..", 404, "bad_file_id"),
+        (&full, "PUT", "/v1/schedule/upload", 405, "method_not_allowed"),
+        (&full, "POST", "/group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt", 405, "method_not_allowed"),
+        (&full, "POST", "/v1/files", 503, "no_http_storage"),
+        (&empty, "POST", "/v1/files", 503, "no_active_storage"),
+        (&empty, "POST", "/v1/uploads?group=group9", 404, "no_such_group"),
         (&full, "GET", "/v1/groups/group1/storages/10.0.0.9", 404, "no_such_storage"),
         (&full, "GET", "/v1/schedule/download/group1/M00/00/00/..", 404, "bad_file_id"),
         (&full, "GET", "/group1/M00/00/zz/x.txt", 404, "bad_file_id"),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::App;
-use crate::state::Leadership;
+use crate::state::{Cluster, Leadership};
 
 #[derive(Serialize)]
 struct TrackerView {
@@ -24,13 +24,18 @@ pub(super) struct Trackers {
     trackers: Vec<TrackerView>,
 }
 
-pub(super) async fn trackers(State(shared): App) -> axum::Json<Trackers> {
-    let (own, others) = shared.peers.known();
-    let leader = match shared.state().leadership() {
+/// Who leads, as storages know it.
+pub(super) fn leader(state: &Cluster, own: Option<SocketAddr>) -> Option<SocketAddr> {
+    match state.leadership() {
         Leadership::Own => own,
         Leadership::Other(leader) => Some(leader),
         Leadership::Unknown => None,
-    };
+    }
+}
+
+pub(super) async fn trackers(State(shared): App) -> axum::Json<Trackers> {
+    let (own, others) = shared.peers.known();
+    let leader = leader(&shared.state(), own);
     let all = own.into_iter().chain(others);
     let view =
         |address| TrackerView { address, is_own: own == Some(address), is_leader: leader == Some(address) };

@@ -1,0 +1,166 @@
+//! One address is enough: what a node would answer is sent on to the right one, with its path and query.
+//!
+//! The answer comes before a body is read, so that a client that waits for `100 Continue` sends it once. Tokens do not
+//! follow: clients drop them on the way to another host unless they are told to trust it (`curl --location-trusted`).
+
+use std::time::Duration;
+
+use axum::extract::{Extension, OriginalUri, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use gateway::problem::Problem;
+use gateway::server::ClientAddress;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use protocol::{GroupName, Status, StorageId};
+
+use super::places::base_url;
+use super::problems::{no_http_storage, nobody_for_file, not_placed};
+use super::query::Params;
+use super::schedule::{MAX_SIZE, member, parse_file};
+use super::{App, Client, not_found};
+use crate::app::Shared;
+use crate::state::{Cluster, Door, Group, Wanted};
+
+/// Whole size of a resumable upload (tus 1.0, creation).
+const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+/// A storage tells where it serves HTTP right after it has become active; so long it is awaited.
+const TELLS: Duration = Duration::from_millis(500);
+const LOOKS_AGAIN: Duration = Duration::from_millis(20);
+
+/// A file's URL leads to a member that has it.
+pub(super) async fn to_file(
+    State(shared): App,
+    Extension(ClientAddress(client)): Client,
+    Path((group, path, high, low, name)): Path<(String, String, String, String, String)>,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response, Problem> {
+    let (id, name) = parse_file(&format!("{group}/{path}/{high}/{low}/{name}"))?;
+    shared.await_return().await;
+    let mut state = shared.state();
+    let storage = state.rank_readers(id.group, &name, shared.now());
+    let storage = storage.map_err(|status| nobody_for_file(&state, id.group, status, "reads"))?;
+    let first = storage.first().ok_or_else(|| nobody_for_file(&state, id.group, Status::ENOENT, "reads"))?;
+    let base = base_url(&shared, member(&state, id.group, first)?, client.ip());
+    redirect(&base, &format!("/{id}"), &uri)
+}
+
+/// A new file, or the beginning of a resumable upload, goes where the next upload would.
+pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Response, Problem> {
+    let uri = request.uri();
+    let wanted = Wanted {
+        group: Params::of(uri.query())?.group()?,
+        size: told_size(request.headers()),
+        door: Door::Http,
+    };
+    let base = found(&shared, |shared| {
+        let mut state = shared.state();
+        let placed = state.place(&wanted).map_err(|status| not_placed(&state, &wanted, status))?;
+        let base = member(&state, placed.group, &placed.storage)?.http_url().map(str::to_owned);
+        base.ok_or_else(no_http_storage)
+    });
+    redirect(&base.await?, uri.path(), uri)
+}
+
+/// The size that a client tells before the body; 0 if it tells none.
+fn told_size(headers: &HeaderMap) -> u64 {
+    let number = |name| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    number(UPLOAD_LENGTH).or_else(|| number(CONTENT_LENGTH)).unwrap_or(0).min(MAX_SIZE)
+}
+
+/// Anything else below `/v1/files/`: about a file, or an upload with a name.
+pub(super) async fn to_file_rest(State(shared): App, request: Request) -> Result<Response, Problem> {
+    let Some((id, part)) = split(request.uri().path()) else {
+        let makes = [Method::POST, Method::PUT].contains(request.method());
+        return if makes { to_upload(State(shared), request).await } else { Err(not_found().await) };
+    };
+    let (id, name) = parse_file(&id)?;
+    let reads = request.method().is_safe();
+    let base = found(&shared, |shared| {
+        let mut state = shared.state();
+        let found = if reads {
+            let ranked = state.rank_readers(id.group, &name, shared.now());
+            ranked.map(|ranked| ranked.into_iter().find_map(|storage| url_of(&state, id.group, &storage)))
+        } else {
+            let chosen = state.choose_changer(id.group, &name, Door::Http);
+            chosen.map(|storage| url_of(&state, id.group, &storage))
+        };
+        let (found, status) = match found {
+            Ok(found) => (found, Status::ENOENT),
+            Err(status) => (None, status),
+        };
+        // Every member of fdfs knows whom of the others to ask.
+        found.or_else(|| any_url(&state, id.group)).ok_or_else(|| {
+            let serves = |group: &Group| group.readable().chain(group.writable()).next().is_some();
+            if state.group(id.group).is_some_and(serves) {
+                return no_http_storage();
+            }
+            nobody_for_file(&state, id.group, status, if reads { "reads" } else { "changes" })
+        })
+    });
+    redirect(&base.await?, &format!("/v1/files/{id}{part}"), request.uri())
+}
+
+fn url_of(state: &Cluster, group: GroupName, storage: &StorageId) -> Option<String> {
+    state.group(group)?.member(storage)?.http_url().map(str::to_owned)
+}
+
+fn any_url(state: &Cluster, group: GroupName) -> Option<String> {
+    let mut members = state.group(group)?.readable();
+    members.find_map(|member| member.http_url().map(str::to_owned))
+}
+
+/// The file ID in the path of such a request, decoded, and what follows it as it came, with its slash.
+fn split(path: &str) -> Option<(String, &str)> {
+    const SLASHES: usize = 4;
+    let rest = path.strip_prefix("/v1/files/")?;
+    // One segment by now, if it has as many parts as an ID.
+    let (id, part) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let id = percent_encoding::percent_decode_str(id).decode_utf8().ok()?;
+    (id.matches('/').count() == SLASHES).then(|| (id.into_owned(), part))
+}
+
+/// Looks again for a moment while no storage with HTTP is known.
+async fn found(
+    shared: &Shared,
+    look: impl Fn(&Shared) -> Result<String, Problem>,
+) -> Result<String, Problem> {
+    shared.await_return().await;
+    let end = tokio::time::Instant::now() + TELLS;
+    loop {
+        match look(shared) {
+            Err(problem) if problem.code() == "no_http_storage" && tokio::time::Instant::now() < end => {
+                tokio::time::sleep(LOOKS_AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn redirect(base: &str, path: &str, uri: &Uri) -> Result<Response, Problem> {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = HeaderValue::try_from(format!("{base}{path}{query}")).map_err(|_| {
+        let detail = "the path has characters that a header cannot carry; encode them";
+        Problem::new(StatusCode::BAD_REQUEST, "bad_path", detail)
+    })?;
+    let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_id_is_told_from_what_follows() {
+        for (path, expected) in [
+            ("/v1/files/g%2FM00%2F00%2F00%2Fa", Some(("g/M00/00/00/a", ""))),
+            ("/v1/files/g%2fM00%2f00%2f00%2fa/metadata/k%20x", Some(("g/M00/00/00/a", "/metadata/k%20x"))),
+            ("/v1/files/g%2FM00%2F00%2F00%2Fa/", Some(("g/M00/00/00/a", "/"))),
+            ("/v1/files/photo.jpg", None),
+            ("/v1/files/a/b/c", None),
+        ] {
+            let found = split(path);
+            assert_eq!(found.as_ref().map(|(id, part)| (id.as_str(), *part)), expected, "{path}");
+        }
+    }
+}
