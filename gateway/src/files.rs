@@ -2,6 +2,12 @@
 //!
 //! The gateway knows no disk layout and no replication. It asks where a file is, opens uploads, and hands over bytes.
 
+mod change;
+mod info;
+
+pub use change::{Change, Current, LinkName, Start};
+pub use info::{Carrier, Checksum, Errand, FileInfo, Holder, Holds, LookError, NoCarrier};
+
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -262,6 +268,8 @@ pub trait Files: Send + Sync + 'static {
 
     /// An upload under way.
     type Upload: Upload;
+    /// A change under way.
+    type Change: Change;
     /// A file of another member.
     type Remote: RemoteFile;
 
@@ -313,6 +321,56 @@ pub trait Files: Send + Sync + 'static {
 
     /// Deletes a file and its metadata.
     fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Opens a change of an appender file of this node. With the file locked, `decide` sees it and says where the change
+    /// begins, or refuses. `len` is the length of the change, if it was announced.
+    fn begin_change<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        len: Option<u64>,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> impl Future<Output = Result<Result<Self::Change, N>, WriteError>> + Send;
+
+    /// Cuts an appender file, or extends it by zeros, to the length that `decide` gives; gives the file as it then is.
+    fn truncate<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> impl Future<Output = Result<Result<Current, N>, WriteError>> + Send;
+
+    /// Gives an appender file the name of a normal file, and its metadata with it.
+    fn finish(&self, id: &FileId) -> impl Future<Output = Result<Committed, WriteError>> + Send;
+
+    /// Makes a link to a file.
+    fn create_link(
+        &self,
+        to: &FileId,
+        name: LinkName,
+    ) -> impl Future<Output = Result<Committed, WriteError>> + Send;
+
+    /// A file's metadata, asked of other members if the file is not here.
+    fn metadata(&self, id: &FileId) -> impl Future<Output = Result<Metadata, LookError>> + Send;
+
+    /// Replaces the metadata of a file of this node by what `edit` makes of it; nothing changes it meanwhile. `edit` may
+    /// refuse.
+    fn edit_metadata<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> impl Future<Output = Result<Result<Metadata, N>, WriteError>> + Send;
+
+    /// What is known of a file, asked of other members if it is not here.
+    fn info(
+        &self,
+        id: &FileId,
+        checksum: Checksum,
+    ) -> impl Future<Output = Result<FileInfo, LookError>> + Send;
+
+    /// The members of a file's group and whether they have it; within a few seconds.
+    fn holders(&self, id: &FileId) -> impl Future<Output = Vec<Holder>> + Send;
+
+    /// Who carries out a write.
+    fn carrier(&self, errand: Errand<'_>) -> impl Future<Output = Result<Carrier, NoCarrier>> + Send;
 
     /// Whether the node serves: a tracker accepted it and its disks answer.
     fn ready(&self) -> Result<(), NotReady>;

@@ -6,13 +6,15 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, UploadSpec, Version, WriteError,
+    Carrier, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, LinkName, Located,
+    LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, UploadSpec, Version, WriteError,
 };
-use protocol::{FileId, GroupName};
+use protocol::metadata::Metadata;
+use protocol::{FileId, GroupName, LogicName};
 
 use crate::reading;
 use crate::remote::{Remote, RemoteFile};
-use crate::store::{self, Store, Upload};
+use crate::store::{self, LinkSpec, Reader, Store, Upload};
 use crate::view::{Standing, View};
 
 /// Files of this node.
@@ -27,10 +29,30 @@ impl NodeFiles {
     fn is_own(&self, id: &FileId) -> bool {
         id.group == self.store.group()
     }
+
+    /// The name of a file of this group.
+    fn own_name<'a>(&self, id: &'a FileId) -> Result<&'a LogicName, WriteError> {
+        if self.is_own(id) { Ok(&id.name) } else { Err(WriteError::NotFound) }
+    }
+
+    fn reader(&self, id: &FileId) -> Option<&Reader> {
+        self.is_own(id).then(|| self.store.reader())
+    }
+
+    async fn has(&self, id: &FileId) -> bool {
+        self.is_own(id) && self.store.reader().open_file(&id.name).await.is_ok()
+    }
+
+    /// Whether this node gave the file its name, so that changes of it belong here.
+    fn made_here(&self, id: &FileId) -> bool {
+        let source = id.name.code().ok().map(|code| code.source);
+        self.is_own(id) && source.is_some() && self.store.identity().map(|own| own.source) == source
+    }
 }
 
 impl Files for NodeFiles {
     type Upload = Upload;
+    type Change = store::Change;
     type Remote = RemoteFile;
 
     fn group(&self) -> GroupName {
@@ -76,10 +98,67 @@ impl Files for NodeFiles {
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
-        if !self.is_own(id) {
-            return Err(WriteError::NotFound);
+        self.store.delete(self.own_name(id)?).await
+    }
+
+    async fn begin_change<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        len: Option<u64>,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<store::Change, N>, WriteError> {
+        self.store.begin_change(self.own_name(id)?, len, decide).await
+    }
+
+    async fn truncate<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
+        self.store.truncate_to(self.own_name(id)?, decide).await
+    }
+
+    async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
+        self.store.regenerate(self.own_name(id)?).await
+    }
+
+    async fn create_link(&self, to: &FileId, name: LinkName) -> Result<Committed, WriteError> {
+        let source = self.own_name(to)?.clone();
+        self.store.create_link(LinkSpec { master: name.master, ext: name.ext, source }).await
+    }
+
+    async fn metadata(&self, id: &FileId) -> Result<Metadata, LookError> {
+        let counter = &self.store.counters().get_metas;
+        counter.asked(1);
+        let metadata = reading::metadata(self.reader(id), Some(&self.remote), id).await?;
+        counter.done(1);
+        Ok(metadata)
+    }
+
+    async fn edit_metadata<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        self.store.edit_metadata(self.own_name(id)?, edit).await
+    }
+
+    async fn info(&self, id: &FileId, checksum: Checksum) -> Result<FileInfo, LookError> {
+        reading::info(self.reader(id), Some(&self.remote), id, checksum).await
+    }
+
+    async fn holders(&self, id: &FileId) -> Vec<Holder> {
+        reading::holders(self.reader(id), Some(&self.remote), id).await
+    }
+
+    async fn carrier(&self, errand: Errand<'_>) -> Result<Carrier, NoCarrier> {
+        match errand {
+            Errand::Upload(group) if group == self.store.group() => Ok(Carrier::Here),
+            Errand::Upload(group) => self.remote.carrier_of_upload(group).await,
+            Errand::Change(id) if self.made_here(id) => Ok(Carrier::Here),
+            Errand::Any(id) if self.has(id).await => Ok(Carrier::Here),
+            Errand::Change(id) | Errand::Any(id) => self.remote.carrier_of_change(id).await,
         }
-        self.store.delete(&id.name).await
     }
 
     fn ready(&self) -> Result<(), NotReady> {

@@ -5,11 +5,12 @@
 
 mod ask;
 mod content;
+mod members;
 mod memory;
 mod plan;
 mod standpoint;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +28,7 @@ use ask::Round;
 use memory::{Nowhere, Silent};
 use plan::{Knowledge, Plan};
 
-pub(crate) use content::{RemoteContent, RemoteFile};
+pub(crate) use content::{RemoteContent, RemoteFile, times};
 pub(crate) use standpoint::{Member, Standpoint};
 
 /// Longest wait for a connection to a member: they are near.
@@ -38,7 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: u64 = 1 << 20;
 
 /// Flags of a question about a file whose content matters, not its checksum.
-const NO_CHECKSUM: FileInfoFlags = FileInfoFlags(FileInfoFlags::NO_CRC32.0 | FileInfoFlags::QUIET.0);
+pub(crate) const NO_CHECKSUM: FileInfoFlags =
+    FileInfoFlags(FileInfoFlags::NO_CRC32.0 | FileInfoFlags::QUIET.0);
 
 /// Why there is nothing from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +92,11 @@ impl Remote {
     pub(crate) async fn find(&self, id: &FileId) -> Result<RemoteFile, Miss> {
         let (at, info) = self.ask_info(id, NO_CHECKSUM).await?;
         Ok(RemoteFile::new(self.clone(), id.clone(), at, &info))
+    }
+
+    /// Address of the member that made a file, if it is known.
+    pub(crate) fn source_ip(&self, id: &FileId) -> Option<IpAddr> {
+        self.0.view.source_ip(id)
     }
 
     /// What a member knows of a file.

@@ -11,13 +11,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Upload,
-    UploadKind, UploadSpec, WriteError,
+    Carrier, Change, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, Holds,
+    LinkName, Located, LookError, NoCarrier, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Start,
+    Upload, UploadKind, UploadSpec, WriteError,
 };
-use protocol::file_id::{FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir, TrunkSlot};
+use protocol::cluster::StorageStatus;
+use protocol::file_id::{
+    FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir, TrunkSlot, slave_name,
+};
 use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// Time of all files: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const TIME: u32 = 784_111_777;
@@ -54,6 +58,23 @@ pub const MEMBER_URL: &str = "https://img2.example.com:8443";
 pub struct Entry {
     pub content: Bytes,
     mutable: bool,
+    /// Times that it changed: each gives it a time one second later.
+    changes: u64,
+    is_link: bool,
+}
+
+impl Entry {
+    fn new(content: Bytes, mutable: bool) -> Self {
+        Self { content, mutable, changes: 0, is_link: false }
+    }
+
+    fn modified(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(u64::from(TIME) + self.changes)
+    }
+
+    fn current(&self) -> Current {
+        Current { len: self.content.len() as u64, modified: self.modified() }
+    }
 }
 
 #[derive(Debug)]
@@ -77,6 +98,10 @@ pub struct State {
     pub unreadable: AtomicBool,
     /// Large files get as short as this as soon as they are open.
     pub cut: Mutex<Option<u64>>,
+    /// Who carries out writes that are not for this node; `None` while no tracker answers.
+    pub carrier: Mutex<Option<Carrier>>,
+    /// One change at a time.
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// Uploads that were begun and neither committed nor dropped.
     pub live: AtomicUsize,
     /// Uploads that were dropped without a commit.
@@ -102,6 +127,8 @@ impl Fake {
             stuck: watch::Sender::default(),
             unreadable: AtomicBool::new(false),
             cut: Mutex::default(),
+            carrier: Mutex::new(Some(Carrier::Here)),
+            changing: Arc::default(),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             next: AtomicU32::new(1),
@@ -142,7 +169,7 @@ impl Fake {
 
     /// Stores content under a given name.
     pub fn add_as(&self, id: &str, mutable: bool, content: &[u8]) {
-        let entry = Entry { content: Bytes::copy_from_slice(content), mutable };
+        let entry = Entry::new(Bytes::copy_from_slice(content), mutable);
         self.0.stored.lock().unwrap().insert(id.to_owned(), entry);
     }
 
@@ -175,9 +202,12 @@ impl Fake {
         let code = code(size, &content);
         let crc32 = code.crc32;
         let tail = NameTail::new(ext, random);
-        let name = LogicName::make(StorePathIndex(0), SubDir::default(), &code, None, &tail);
+        let name = match kind {
+            UploadKind::Slave { master, prefix } => slave_name(master, *prefix, ext).unwrap(),
+            _ => LogicName::make(StorePathIndex(0), SubDir::default(), &code, None, &tail),
+        };
         let id = FileId { group: self.group(), name };
-        self.0.stored.lock().unwrap().insert(id.to_string(), Entry { content, mutable });
+        self.0.stored.lock().unwrap().insert(id.to_string(), Entry::new(content, mutable));
         Committed { id, len, crc32, timestamp: TIME }
     }
 
@@ -187,6 +217,37 @@ impl Fake {
             self.0.metadata.lock().unwrap().insert(made.id.to_string(), spec.metadata.clone());
         }
         made
+    }
+
+    /// What has an ID here.
+    fn entry(&self, id: &FileId) -> Option<Entry> {
+        self.0.stored.lock().unwrap().get(&id.to_string()).cloned()
+    }
+
+    /// Appender files only.
+    fn to_change(&self, id: &FileId) -> Result<Entry, WriteError> {
+        let entry = self.entry(id).ok_or(WriteError::NotFound)?;
+        let is_appender = id.name.code().is_ok_and(|code| code.size.is_appender());
+        if is_appender { Ok(entry) } else { Err(WriteError::Invalid("not an appender file")) }
+    }
+
+    fn set_content(&self, id: &FileId, content: Bytes) -> Current {
+        let mut stored = self.0.stored.lock().unwrap();
+        let entry = stored.get_mut(&id.to_string()).unwrap();
+        entry.content = content;
+        entry.changes += 1;
+        entry.current()
+    }
+
+    /// A slave has a master, and is the first of its name.
+    fn check_slave(&self, kind: &UploadKind, ext: FileExt) -> Result<(), WriteError> {
+        let UploadKind::Slave { master, prefix } = kind else { return Ok(()) };
+        let name = slave_name(master, *prefix, ext).map_err(|_| WriteError::Invalid("no such slave"))?;
+        let id = |name| FileId { group: self.group(), name };
+        if self.entry(&id(master.clone())).is_none() {
+            return Err(WriteError::NotFound);
+        }
+        if self.entry(&id(name)).is_some() { Err(WriteError::Exists) } else { Ok(()) }
     }
 
     fn refusal(&self) -> Result<(), WriteError> {
@@ -232,6 +293,47 @@ impl Upload for FakeUpload {
 }
 
 impl Drop for FakeUpload {
+    fn drop(&mut self) {
+        self.store.0.live.fetch_sub(1, Ordering::SeqCst);
+        if !self.done {
+            self.store.0.abandoned.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A change of a file of the store.
+pub struct FakeChange {
+    store: Fake,
+    id: FileId,
+    offset: usize,
+    content: BytesMut,
+    done: bool,
+    _alone: OwnedMutexGuard<()>,
+}
+
+impl Change for FakeChange {
+    fn offset(&self) -> u64 {
+        self.offset as u64
+    }
+
+    async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        if *self.store.0.mood.lock().unwrap() == Mood::FullLater {
+            return Err(WriteError::NoSpace);
+        }
+        self.content.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    async fn commit(mut self) -> Result<Current, WriteError> {
+        self.done = true;
+        let old = self.store.entry(&self.id).ok_or(WriteError::NotFound)?.content;
+        let end = self.offset + self.content.len();
+        let rest = old.get(end..).unwrap_or_default();
+        Ok(self.store.set_content(&self.id, [&old[..self.offset], &self.content, rest].concat().into()))
+    }
+}
+
+impl Drop for FakeChange {
     fn drop(&mut self) {
         self.store.0.live.fetch_sub(1, Ordering::SeqCst);
         if !self.done {
@@ -298,6 +400,7 @@ impl RemoteContent for FakeContent {
 
 impl Files for Fake {
     type Upload = FakeUpload;
+    type Change = FakeChange;
     type Remote = FakeRemote;
 
     fn group(&self) -> GroupName {
@@ -325,11 +428,11 @@ impl Files for Fake {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         self.0.stuck.subscribe().wait_for(|stuck| stuck.as_ref() != Some(id)).await.unwrap();
         let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
-        let Some(Entry { content, mutable }) = entry else { return Ok(Located::Missing) };
+        let Some(entry) = entry else { return Ok(Located::Missing) };
+        let (modified, Entry { content, mutable, .. }) = (entry.modified(), entry);
         if self.0.unreadable.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let modified: SystemTime = UNIX_EPOCH + Duration::from_secs(TIME.into());
         if content.len() <= max {
             return Ok(Located::Here(SmallRead::Content { content, modified, mutable, version: None }));
         }
@@ -355,6 +458,7 @@ impl Files for Fake {
 
     async fn begin(&self, spec: UploadSpec) -> Result<FakeUpload, WriteError> {
         self.refusal()?;
+        self.check_slave(&spec.kind, spec.ext)?;
         self.0.specs.lock().unwrap().push(spec.clone());
         self.0.live.fetch_add(1, Ordering::SeqCst);
         Ok(FakeUpload { store: self.clone(), spec, content: BytesMut::new(), done: false })
@@ -362,13 +466,156 @@ impl Files for Fake {
 
     async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
         self.refusal()?;
+        self.check_slave(&spec.kind, spec.ext)?;
         self.0.specs.lock().unwrap().push(spec.clone());
         Ok(self.keep_with(&spec, content.concat().into()))
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
         let gone = self.0.stored.lock().unwrap().remove(&id.to_string());
+        self.0.metadata.lock().unwrap().remove(&id.to_string());
         gone.map(|_| ()).ok_or(WriteError::NotFound)
+    }
+
+    async fn begin_change<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        _len: Option<u64>,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<FakeChange, N>, WriteError> {
+        self.refusal()?;
+        let alone = Arc::clone(&self.0.changing).lock_owned().await;
+        let current = self.to_change(id)?.current();
+        let offset = match decide(&current) {
+            Ok(Start::End) => current.len,
+            Ok(Start::At(offset)) if offset <= current.len => offset,
+            Ok(Start::At(_)) => return Err(WriteError::Invalid("behind the end")),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.0.live.fetch_add(1, Ordering::SeqCst);
+        let offset = usize::try_from(offset).unwrap();
+        let (store, content) = (self.clone(), BytesMut::new());
+        Ok(Ok(FakeChange { store, id: id.clone(), offset, content, done: false, _alone: alone }))
+    }
+
+    async fn truncate<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
+        let _alone = self.0.changing.lock().await;
+        let entry = self.to_change(id)?;
+        let mut content = entry.content.to_vec();
+        match decide(&entry.current()) {
+            Ok(len) => content.resize(usize::try_from(len).unwrap(), 0),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+        Ok(Ok(self.set_content(id, content.into())))
+    }
+
+    async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
+        let _alone = self.0.changing.lock().await;
+        let entry = self.to_change(id)?;
+        let ext = FileExt::parse(id.name.extension()).unwrap();
+        let made = self.keep(&UploadKind::Normal, ext, entry.content);
+        self.0.stored.lock().unwrap().remove(&id.to_string());
+        let mut metadata = self.0.metadata.lock().unwrap();
+        if let Some(items) = metadata.remove(&id.to_string()) {
+            metadata.insert(made.id.to_string(), items);
+        }
+        Ok(made)
+    }
+
+    async fn create_link(&self, to: &FileId, name: LinkName) -> Result<Committed, WriteError> {
+        let content = self.entry(to).ok_or(WriteError::NotFound)?.content;
+        let kind = match name.master {
+            Some((master, prefix)) => UploadKind::Slave { master, prefix },
+            None => UploadKind::Normal,
+        };
+        self.check_slave(&kind, name.ext)?;
+        let made = self.keep(&kind, name.ext, content);
+        self.0.stored.lock().unwrap().get_mut(&made.id.to_string()).unwrap().is_link = true;
+        Ok(made)
+    }
+
+    async fn metadata(&self, id: &FileId) -> Result<Metadata, LookError> {
+        if self.entry(id).is_none() {
+            self.find(id).await.map_err(|error| match error {
+                FindError::NotFound => LookError::NotFound,
+                FindError::Unreachable => LookError::Unreachable,
+            })?;
+        }
+        Ok(self.0.metadata.lock().unwrap().get(&id.to_string()).cloned().unwrap_or_default())
+    }
+
+    async fn edit_metadata<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        self.refusal()?;
+        if self.entry(id).is_none() {
+            return Err(WriteError::NotFound);
+        }
+        let mut metadata = self.0.metadata.lock().unwrap();
+        let items = metadata.entry(id.to_string()).or_default();
+        let edited = edit(items);
+        if let Ok(new) = &edited {
+            *items = new.clone();
+        }
+        Ok(edited)
+    }
+
+    async fn info(&self, id: &FileId, checksum: Checksum) -> Result<FileInfo, LookError> {
+        let entry = match self.entry(id) {
+            Some(entry) => entry,
+            None => match self.find(id).await {
+                Ok(remote) => remote.entry,
+                Err(FindError::NotFound) => return Err(LookError::NotFound),
+                Err(FindError::Unreachable) => return Err(LookError::Unreachable),
+            },
+        };
+        let is_known = !entry.mutable || checksum == Checksum::Computed;
+        Ok(FileInfo {
+            len: entry.content.len() as u64,
+            modified: entry.modified(),
+            mutable: entry.mutable || entry.is_link,
+            crc32: (is_known && !entry.is_link).then(|| crc32fast::hash(&entry.content)),
+            is_link: entry.is_link,
+            source: Some(Ipv4Addr::new(127, 0, 17, 1).into()),
+        })
+    }
+
+    async fn holders(&self, id: &FileId) -> Vec<Holder> {
+        let holds = match self.entry(id) {
+            Some(entry) => Holds::Yes(entry.content.len() as u64),
+            None => Holds::No,
+        };
+        let status = StorageStatus::ACTIVE;
+        let member = |id: &str, url: Option<&str>, holds| {
+            let address = format!("{id}:23000").parse().unwrap();
+            Holder { id: id.to_owned(), address, status, url: url.map(str::to_owned), holds }
+        };
+        vec![member("127.0.17.1", Some(MEMBER_URL), holds), member("127.0.17.2", None, Holds::Unknown)]
+    }
+
+    async fn carrier(&self, errand: Errand<'_>) -> Result<Carrier, NoCarrier> {
+        let group = match errand {
+            Errand::Upload(group) => group,
+            Errand::Change(id) | Errand::Any(id) => id.group,
+        };
+        if group.to_string() == "nowhere" {
+            return Err(NoCarrier::Nobody);
+        }
+        let is_foreign = group != self.group();
+        let is_away = match errand {
+            Errand::Change(id) | Errand::Any(id) => self.entry(id).is_none(),
+            Errand::Upload(_) => false,
+        };
+        if !is_foreign && !is_away {
+            return Ok(Carrier::Here);
+        }
+        self.0.carrier.lock().unwrap().clone().ok_or(NoCarrier::NoTracker)
     }
 
     fn ready(&self) -> Result<(), NotReady> {

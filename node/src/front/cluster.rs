@@ -103,6 +103,10 @@ impl Standpoint for Cluster {
         self.read(|known| known.own.get(&group).map(|peer| peer.ip).into_iter().collect())
     }
 
+    fn own_member(&self, group: GroupName) -> Option<Peer> {
+        self.read(|known| known.own.get(&group).copied())
+    }
+
     fn is_own(&self, at: SocketAddr) -> bool {
         self.read(|known| known.own.values().any(|peer| peer.ip == at.ip() && peer.port == at.port()))
     }

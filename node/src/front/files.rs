@@ -4,7 +4,8 @@ use std::io;
 
 use bytes::Bytes;
 use gateway::files::{
-    Committed, Files, FindError, Located, NotReady, OpenFile, SmallRead, Upload, UploadSpec, Version,
+    Carrier, Change, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, LinkName,
+    Located, LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, Upload, UploadSpec, Version,
     WriteError,
 };
 use protocol::metadata::Metadata;
@@ -29,6 +30,10 @@ impl FrontFiles {
     fn reader(&self, group: GroupName) -> Option<&Reader> {
         self.groups.iter().find(|(served, _)| *served == group).map(|(_, reader)| reader)
     }
+
+    fn remote(&self) -> Option<&Remote> {
+        self.others.as_ref().map(|(remote, _)| remote)
+    }
 }
 
 /// There is none.
@@ -48,12 +53,27 @@ impl Upload for NoUpload {
     }
 }
 
+impl Change for NoUpload {
+    fn offset(&self) -> u64 {
+        match *self {}
+    }
+
+    async fn write(&mut self, _chunk: Bytes) -> Result<(), WriteError> {
+        match *self {}
+    }
+
+    async fn commit(self) -> Result<Current, WriteError> {
+        match self {}
+    }
+}
+
 const REFUSED: WriteError = WriteError::Invalid("this gateway changes no files");
 
 impl Files for FrontFiles {
     const READ_ONLY: bool = true;
 
     type Upload = NoUpload;
+    type Change = NoUpload;
     type Remote = RemoteFile;
 
     fn group(&self) -> GroupName {
@@ -100,6 +120,55 @@ impl Files for FrontFiles {
 
     async fn delete(&self, _id: &FileId) -> Result<(), WriteError> {
         Err(REFUSED)
+    }
+
+    async fn begin_change<N: Send + 'static>(
+        &self,
+        _id: &FileId,
+        _len: Option<u64>,
+        _decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<NoUpload, N>, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn truncate<N: Send + 'static>(
+        &self,
+        _id: &FileId,
+        _decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn finish(&self, _id: &FileId) -> Result<Committed, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn create_link(&self, _to: &FileId, _name: LinkName) -> Result<Committed, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn metadata(&self, id: &FileId) -> Result<Metadata, LookError> {
+        reading::metadata(self.reader(id.group), self.remote(), id).await
+    }
+
+    async fn edit_metadata<N: Send + 'static>(
+        &self,
+        _id: &FileId,
+        _edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn info(&self, id: &FileId, checksum: Checksum) -> Result<FileInfo, LookError> {
+        reading::info(self.reader(id.group), self.remote(), id, checksum).await
+    }
+
+    async fn holders(&self, id: &FileId) -> Vec<Holder> {
+        reading::holders(self.reader(id.group), self.remote(), id).await
+    }
+
+    async fn carrier(&self, _errand: Errand<'_>) -> Result<Carrier, NoCarrier> {
+        Ok(Carrier::Here)
     }
 
     /// Files of this disk are served in any case; those of others not before their members are known.

@@ -270,7 +270,7 @@ async fn write_part(
     len: u64,
 ) -> Result<Result<Committed, (WriteError, u64)>, ConnectionError> {
     match stream(connection, &mut change, len).await? {
-        Ok(()) => Ok(Ok(change.commit().await.map(|()| Outcome::Applied))),
+        Ok(()) => Ok(Ok(change.commit().await.map(|_| Outcome::Applied))),
         Err(failed) => Ok(Err(failed)),
     }
 }

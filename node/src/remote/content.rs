@@ -30,14 +30,19 @@ pub(crate) struct RemoteFile {
 impl RemoteFile {
     /// Validators are those that the holder would give, as far as seconds tell.
     pub(super) fn new(remote: Remote, id: FileId, at: SocketAddr, info: &FileInfo) -> Self {
-        let named = match id.name.kind() {
-            Ok(FileKind::Normal | FileKind::Trunk(_)) => id.name.code().ok(),
-            _ => None,
-        };
-        let seconds = named.map_or(u64::try_from(info.time).unwrap_or(0), |code| code.timestamp.into());
-        let modified = UNIX_EPOCH + Duration::from_secs(seconds);
-        Self { remote, id, at, len: info.size, modified, mutable: named.is_none() }
+        let (modified, mutable) = times(&id, info);
+        Self { remote, id, at, len: info.size, modified, mutable }
     }
+}
+
+/// Time for `Last-Modified`, and whether the content can change under the name.
+pub(crate) fn times(id: &FileId, info: &FileInfo) -> (SystemTime, bool) {
+    let named = match id.name.kind() {
+        Ok(FileKind::Normal | FileKind::Trunk(_)) => id.name.code().ok(),
+        _ => None,
+    };
+    let seconds = named.map_or(u64::try_from(info.time).unwrap_or(0), |code| code.timestamp.into());
+    (UNIX_EPOCH + Duration::from_secs(seconds), named.is_none())
 }
 
 impl gateway::files::RemoteFile for RemoteFile {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use protocol::cluster::StorageStatus;
 use protocol::{FileId, GroupName, StorageId};
 
 use crate::peers::{Peer, Peers};
@@ -21,6 +22,9 @@ pub(crate) trait Standpoint: Send + Sync + 'static {
 
     /// Addresses of the member of a group whose disk is read here.
     fn addresses(&self, group: GroupName) -> Vec<IpAddr>;
+
+    /// That member, if it is known.
+    fn own_member(&self, group: GroupName) -> Option<Peer>;
 
     /// Whether that member is the one at this address: it has nothing that is not here.
     fn is_own(&self, at: SocketAddr) -> bool;
@@ -70,6 +74,14 @@ impl Standpoint for Member {
 
     fn addresses(&self, _group: GroupName) -> Vec<IpAddr> {
         self.own_addresses()
+    }
+
+    fn own_member(&self, group: GroupName) -> Option<Peer> {
+        let ip = *self.own_addresses().first()?;
+        let is_active = self.view.standing() == Standing::Active;
+        let status = if is_active { StorageStatus::ACTIVE } else { StorageStatus::OFFLINE };
+        let peer = Peer { id: self.id()?, status, ip, port: self.port };
+        (group == self.store.group()).then_some(peer)
     }
 
     fn is_own(&self, at: SocketAddr) -> bool {

@@ -1,16 +1,17 @@
 //! Truncate, rename, link and delete: changes without content.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use gateway::files::{Committed, WriteError};
+use gateway::files::{Committed, Current, WriteError};
 use protocol::LogicName;
 use protocol::file_id::{FileExt, FileKind, SlavePrefix, slave_name};
 use rustix::fs::FileType;
 
 use super::binlog::{Op, Record, Side};
-use super::change::open_appender;
+use super::change::{current, open_appender};
 use super::layout::unix_seconds;
 use super::name_maker::{self, NameSpec, SizeOf};
 use super::upload::gone;
@@ -51,10 +52,21 @@ impl Store {
 
     /// Cuts or extends an appender file.
     pub async fn truncate(&self, name: &LogicName, size: u64) -> Result<(), WriteError> {
+        self.truncate_to(name, move |_| Ok::<_, Infallible>(size)).await.map(|Ok(_)| ())
+    }
+
+    /// The same to the size that `decide` gives once it sees the file, locked; it may refuse.
+    pub async fn truncate_to<N: Send + 'static>(
+        &self,
+        name: &LogicName,
+        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
         self.0.counters.truncates.asked(1);
-        self.alter(name, move |inner, path, name| inner.truncate(path, name, size)).await?;
-        self.0.counters.truncates.done(1);
-        Ok(())
+        let outcome = self.alter(name, move |inner, path, name| inner.truncate(path, name, decide)).await?;
+        if outcome.is_ok() {
+            self.0.counters.truncates.done(1);
+        }
+        Ok(outcome)
     }
 
     /// Gives an appender file a normal name, and its metadata the name that belongs to it.
@@ -81,16 +93,25 @@ impl Store {
 }
 
 impl Inner {
-    fn truncate(&self, path: &Arc<StorePath>, name: &LogicName, size: u64) -> Result<(), WriteError> {
+    fn truncate<N>(
+        &self,
+        path: &Arc<StorePath>,
+        name: &LogicName,
+        decide: impl FnOnce(&Current) -> Result<u64, N>,
+    ) -> Result<Result<Current, N>, WriteError> {
         let (file, old) = open_appender(path, name)?;
-        if old == size {
-            return Ok(());
-        }
+        let before = current(&file)?;
+        let size = match decide(&before) {
+            Ok(size) if size == old => return Ok(Ok(before)),
+            Ok(size) => size,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let time = unix_seconds(SystemTime::now());
         let record = Record { time, side: Side::Source, op: Op::Truncate(old, size), name: name.as_str() };
         let _announced = self.announce(&record)?;
         file.set_len(size).map_err(|error| io_failed("changing a file's size", error))?;
-        self.sync_content(&file)
+        self.sync_content(&file)?;
+        current(&file).map(Ok)
     }
 
     fn regenerate(&self, path: &Arc<StorePath>, old: &LogicName) -> Result<Committed, WriteError> {

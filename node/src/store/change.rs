@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway::files::WriteError;
+use gateway::files::{Current, Start, WriteError};
 use protocol::LogicName;
 use protocol::file_id::FileKind;
 use rustix::fs::{FileType, fstat};
@@ -20,7 +20,7 @@ use super::incoming::set_time;
 use super::locks::FileLock;
 use super::under_change::UnderChange;
 use super::upload::gone;
-use super::{Inner, Store, StorePath, io_failed};
+use super::{Inner, Store, StorePath, Tally, io_failed, read};
 
 /// Which change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub(super) enum Origin {
     },
 }
 
+/// The file of a change, its first byte, and which change it is.
+pub(super) type Opened = (File, u64, Kind);
+
 /// A change under way. Dropped before its commit, an append leaves nothing behind.
 pub struct Change {
     /// Away while a piece is written: then the job has it, and undoes the change if nobody waits for it any more.
@@ -56,6 +59,8 @@ struct Parts {
     /// First byte of the change.
     offset: u64,
     written: u64,
+    /// Whether the length was counted when the change began.
+    is_announced: bool,
     state: State,
     /// So that a crash in the middle is made good.
     note: Option<UnderChange>,
@@ -73,38 +78,65 @@ impl Store {
     pub async fn begin_append(&self, name: &LogicName, len: u64) -> Result<Change, WriteError> {
         self.0.counters.appends.asked(1);
         self.0.counters.append_bytes.asked(len);
-        let opened = self.begin_change(name, Kind::Append, Origin::Client, |path, name| {
-            let (file, size) = open_appender(path, name)?;
-            Ok(Ok::<_, Infallible>((file, size)))
-        });
-        opened.await.map(|Ok(change)| change)
+        let opened = self.begin_client_change(name, |_| Ok::<_, Infallible>(Start::End)).await;
+        opened.map(|Ok(change)| change)
     }
 
     /// Opens a modify of an appender file from `offset` on, which is at most its size.
     pub async fn begin_modify(&self, name: &LogicName, offset: u64, len: u64) -> Result<Change, WriteError> {
         self.0.counters.modifies.asked(1);
         self.0.counters.modify_bytes.asked(len);
-        let opened = self.begin_change(name, Kind::Modify, Origin::Client, move |path, name| {
-            let (file, size) = open_appender(path, name)?;
-            if offset > size {
-                return Err(WriteError::Invalid("the offset lies behind the end of the file"));
-            }
-            Ok(Ok::<_, Infallible>((file, offset)))
-        });
-        opened.await.map(|Ok(change)| change)
+        let opened = self.begin_client_change(name, move |_| Ok::<_, Infallible>(Start::At(offset))).await;
+        opened.map(|Ok(change)| change)
     }
 
-    /// Opens a change: `open` finds, under the file's lock, the file and the first byte, or that nothing is to be done.
-    pub(super) async fn begin_change<N: Send + 'static>(
+    /// Opens either, as `decide` says once it sees the file, locked. A length that was not announced is counted when it
+    /// is known.
+    pub async fn begin_change<N: Send + 'static>(
         &self,
         name: &LogicName,
-        kind: Kind,
+        len: Option<u64>,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<Change, N>, WriteError> {
+        let mut opened = self.begin_client_change(name, decide).await?;
+        if let Ok(Change { parts: Some(parts) }) = &mut opened {
+            let (count, bytes) = parts.client_counters();
+            count.asked(1);
+            bytes.asked(len.unwrap_or(0));
+            parts.is_announced = len.is_some();
+        }
+        Ok(opened)
+    }
+
+    async fn begin_client_change<N: Send + 'static>(
+        &self,
+        name: &LogicName,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<Change, N>, WriteError> {
+        self.open_change(name, Origin::Client, |path, name| {
+            let (file, size) = open_appender(path, name)?;
+            match decide(&current(&file)?) {
+                Ok(Start::End) => Ok(Ok((file, size, Kind::Append))),
+                Ok(Start::At(offset)) if offset > size => {
+                    Err(WriteError::Invalid("the offset lies behind the end of the file"))
+                }
+                Ok(Start::At(offset)) => Ok(Ok((file, offset, Kind::Modify))),
+                Err(refusal) => Ok(Err(refusal)),
+            }
+        })
+        .await
+    }
+
+    /// Opens a change: `open` finds, under the file's lock, what is to be done, or that it is nothing.
+    pub(super) async fn open_change<N: Send + 'static>(
+        &self,
+        name: &LogicName,
         origin: Origin,
-        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError> + Send + 'static,
+        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<Opened, N>, WriteError> + Send + 'static,
     ) -> Result<Result<Change, N>, WriteError> {
         let place = self.lock_for_change(name).await?;
         let path = Arc::clone(&place.path);
-        let parts = path.pool.run(move || place.open(kind, origin, open)).await.map_err(gone)??;
+        let parts = path.pool.run(move || place.open(origin, open)).await.map_err(gone)??;
         Ok(parts.map(|parts| Change { parts: Some(parts) }))
     }
 
@@ -112,17 +144,16 @@ impl Store {
     pub(super) async fn change<N: Send + 'static>(
         &self,
         name: &LogicName,
-        kind: Kind,
         origin: Origin,
-        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError> + Send + 'static,
+        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<Opened, N>, WriteError> + Send + 'static,
         content: Bytes,
     ) -> Result<Result<(), N>, WriteError> {
         let place = self.lock_for_change(name).await?;
         let path = Arc::clone(&place.path);
-        let job = move || match place.open(kind, origin, open)? {
+        let job = move || match place.open(origin, open)? {
             Ok(mut parts) => {
                 parts.write(&content).map_err(|error| io_failed("writing a file", error))?;
-                parts.commit().map(Ok)
+                parts.commit().map(|_| Ok(()))
             }
             Err(nothing) => Ok(Err(nothing)),
         };
@@ -148,12 +179,11 @@ impl Place {
     /// Blocking.
     fn open<N>(
         self,
-        kind: Kind,
         origin: Origin,
-        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<(File, u64), N>, WriteError>,
+        open: impl FnOnce(&StorePath, &LogicName) -> Result<Result<Opened, N>, WriteError>,
     ) -> Result<Result<Parts, N>, WriteError> {
         let Self { store, path, name, lock } = self;
-        let (file, offset) = match open(&path, &name)? {
+        let (file, offset, kind) = match open(&path, &name)? {
             Ok(opened) => opened,
             Err(nothing) => return Ok(Err(nothing)),
         };
@@ -172,8 +202,22 @@ impl Place {
         };
         let note = note.transpose().map_err(|error| io_failed("noting a change", error))?;
         let (file, lock) = (Arc::new(file), Some(lock));
-        let state = State::Open;
-        Ok(Ok(Parts { store, path, name, kind, origin, file, offset, written: 0, state, note, lock }))
+        let (state, is_announced) = (State::Open, true);
+        let written = 0;
+        Ok(Ok(Parts {
+            store,
+            path,
+            name,
+            kind,
+            origin,
+            file,
+            offset,
+            written,
+            is_announced,
+            state,
+            note,
+            lock,
+        }))
     }
 }
 
@@ -200,6 +244,12 @@ pub(super) fn open_appender(path: &StorePath, name: &LogicName) -> Result<(File,
 
 const NOT_REGULAR: WriteError = WriteError::Invalid("not a regular file");
 
+/// Size and time of an open file. Blocking.
+pub(super) fn current(file: &File) -> Result<Current, WriteError> {
+    let stat = fstat(file).map_err(|error| io_failed("asking a file's size", error.into()))?;
+    Ok(Current { len: u64::try_from(stat.st_size).unwrap_or(0), modified: read::mtime(&stat) })
+}
+
 /// Time of a file's last change. Blocking.
 pub(super) fn mtime(file: &File) -> Result<i64, WriteError> {
     let stat = fstat(file).map_err(|error| io_failed("reading a file's time", error.into()))?;
@@ -217,11 +267,25 @@ impl Change {
         Ok(())
     }
 
-    /// Records the change.
-    pub async fn commit(mut self) -> Result<(), WriteError> {
+    /// Records the change; gives the file as it now is.
+    pub async fn commit(mut self) -> Result<Current, WriteError> {
         let Some(parts) = self.parts.take() else { return Err(OVER) };
         let path = Arc::clone(&parts.path);
         path.pool.run(move || parts.commit()).await.map_err(gone)?
+    }
+}
+
+impl gateway::files::Change for Change {
+    fn offset(&self) -> u64 {
+        self.parts.as_ref().map_or(0, |parts| parts.offset)
+    }
+
+    async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
+        Self::write(self, chunk).await
+    }
+
+    async fn commit(self) -> Result<Current, WriteError> {
+        Self::commit(self).await
     }
 }
 
@@ -247,20 +311,29 @@ impl Parts {
     }
 
     /// Blocking.
-    fn commit(mut self) -> Result<(), WriteError> {
+    fn commit(mut self) -> Result<Current, WriteError> {
         self.record()?;
         self.state = State::Finished;
-        let counters = &self.store.counters;
-        let (count, bytes) = match (self.origin, self.kind) {
-            (Origin::Member { .. }, _) => (None, &counters.sync_in_bytes),
-            (Origin::Client, Kind::Append) => (Some(&counters.appends), &counters.append_bytes),
-            (Origin::Client, Kind::Modify) => (Some(&counters.modifies), &counters.modify_bytes),
-        };
-        if let Some(count) = count {
-            count.done(1);
+        match self.origin {
+            Origin::Member { .. } => self.store.counters.sync_in_bytes.done(self.written),
+            Origin::Client => {
+                let (count, bytes) = self.client_counters();
+                count.done(1);
+                if !self.is_announced {
+                    bytes.asked(self.written);
+                }
+                bytes.done(self.written);
+            }
         }
-        bytes.done(self.written);
-        Ok(())
+        current(&self.file)
+    }
+
+    fn client_counters(&self) -> (&Tally, &Tally) {
+        let counters = &self.store.counters;
+        match self.kind {
+            Kind::Append => (&counters.appends, &counters.append_bytes),
+            Kind::Modify => (&counters.modifies, &counters.modify_bytes),
+        }
     }
 
     fn record(&self) -> Result<(), WriteError> {
@@ -298,6 +371,7 @@ impl Drop for Parts {
             file: Arc::clone(&self.file),
             offset: self.offset,
             written: self.written,
+            is_announced: self.is_announced,
             state: State::Finished,
             note: self.note.take(),
             lock: self.lock.take(),

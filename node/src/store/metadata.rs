@@ -8,14 +8,14 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use gateway::files::WriteError;
 use protocol::LogicName;
-use protocol::metadata::{ITEM, MAX_NAME, MAX_VALUE, VALUE};
+use protocol::metadata::{ITEM, MAX_NAME, MAX_VALUE, Metadata, VALUE};
 use protocol::storage::MetadataMode;
 
 use super::binlog::{Op, Record, Side};
 use super::layout::unix_seconds;
 use super::shelves::StorePath;
 use super::temporary::Temporary;
-use super::{Inner, ReadError, Store, io_failed, read, read_failed};
+use super::{Inner, ReadError, Reader, Store, io_failed, read, read_failed};
 
 /// Longer files were not made by any FastDFS: a request holds at most 256 KiB, a merge adds to that.
 const MAX_FILE: u64 = 16 << 20;
@@ -41,14 +41,54 @@ impl Store {
         Ok(())
     }
 
+    /// Replaces a file's metadata by what `edit` makes of it, under the file's lock; `edit` may refuse.
+    pub async fn edit_metadata<N: Send + 'static>(
+        &self,
+        name: &LogicName,
+        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        self.0.counters.set_metas.asked(1);
+        let of =
+            name.metadata_name().map_err(|_| WriteError::Invalid("the name is too long to have metadata"))?;
+        let edited = self.alter(name, move |inner, path, name| {
+            inner.open(name).map_err(read_failed)?;
+            let old = match path.dir.open_read(of.true_name()) {
+                Ok(file) => read::read_all(file, MAX_FILE),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(error) => Err(error),
+            };
+            let text = old.map_err(|error| io_failed("reading metadata", error))?;
+            let old = Metadata::parse(&text);
+            let new = match edit(&old) {
+                Ok(new) => new,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if new != old {
+                inner.write_metadata(path, &of, MetadataMode::Overwrite, &rewritten(&text, &old, &new))?;
+            }
+            Ok(Ok(new))
+        });
+        let edited = edited.await?;
+        if edited.is_ok() {
+            self.0.counters.set_metas.done(1);
+        }
+        Ok(edited)
+    }
+
     /// The stored text; `NotFound` if the file or its metadata does not exist.
     pub async fn metadata(&self, name: &LogicName) -> Result<Bytes, ReadError> {
+        self.reader().metadata(name).await
+    }
+}
+
+impl Reader {
+    /// As [`Store::metadata`].
+    pub async fn metadata(&self, name: &LogicName) -> Result<Bytes, ReadError> {
         let of = name.metadata_name().map_err(|_| ReadError::NotFound)?;
-        self.reader().open_file(name).await?;
+        self.open_file(name).await?;
         let path = Arc::clone(self.0.read_path(name)?);
-        let text = self
-            .0
-            .read_path(name)?
+        let pool_path = Arc::clone(&path);
+        let text = pool_path
             .pool
             .run(move || read::read_all(path.dir.open_read(of.true_name())?, MAX_FILE))
             .await??;
@@ -120,6 +160,19 @@ fn items(text: &[u8]) -> Vec<Item<'_>> {
     items
 }
 
+/// The text of `new`. What it has of `old`, the meaning of `text`, keeps its bytes, which need not be UTF-8.
+fn rewritten(text: &[u8], old: &Metadata, new: &Metadata) -> Vec<u8> {
+    let kept = |name: &[u8]| {
+        let name = String::from_utf8_lossy(name);
+        new.get(&name).is_some_and(|value| old.get(&name) == Some(value))
+    };
+    let mut rows: Vec<Item<'_>> = items(text).into_iter().filter(|(name, _)| kept(name)).collect();
+    let is_new = |(name, value): &(&str, &str)| old.get(name) != Some(value);
+    rows.extend(new.iter().filter(is_new).map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    rows.sort_by_key(|(name, _)| *name);
+    pack(rows)
+}
+
 fn pack(items: Vec<Item<'_>>) -> Vec<u8> {
     let mut text = Vec::new();
     for (name, value) in items {
@@ -177,6 +230,19 @@ mod tests {
         check("a=1\0b=2", "a=1");
         let (long_name, long_value) = ("n".repeat(80), "v".repeat(300));
         check(&format!("{long_name}={long_value}"), &format!("{}={}", &long_name[..64], &long_value[..256]));
+    }
+
+    #[test]
+    fn what_is_not_edited_keeps_its_bytes() {
+        // GBK, as many sites write it.
+        let stored = b"author\x02\xd6\xd0\x01width\x02120";
+        let old = Metadata::parse(stored);
+        let mut new = old.clone();
+        new.insert("width", "90").unwrap();
+        new.insert("a", "1").unwrap();
+        assert_eq!(rewritten(stored, &old, &new), b"a\x021\x01author\x02\xd6\xd0\x01width\x0290");
+        new.remove("author");
+        assert_eq!(rewritten(stored, &old, &new), b"a\x021\x01width\x0290");
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub struct StoredInfo {
     pub mtime: i64,
     /// CRC32 of the content: from the name, computed, or 0.
     pub crc32: u32,
+    /// Whether the name is a symbolic link.
+    pub is_link: bool,
+    /// Time for `Last-Modified`.
+    pub modified: SystemTime,
+    /// Whether the content can change under this name.
+    pub mutable: bool,
 }
 
 /// A read of a part of a file that may be small.
@@ -239,7 +245,8 @@ pub(super) fn opened(file: File, name: &LogicName, kind: Option<FileKind>) -> Re
     Ok(OpenFile { file: Arc::new(file), offset: 0, len, modified, mutable, version })
 }
 
-fn mtime(stat: &Stat) -> SystemTime {
+/// Time of a file's last change.
+pub(super) fn mtime(stat: &Stat) -> SystemTime {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
     let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
     UNIX_EPOCH + Duration::new(seconds, nanoseconds)
@@ -333,10 +340,15 @@ impl Shelves {
     fn info(&self, name: &LogicName, crc: CrcWanted) -> Result<StoredInfo, ReadError> {
         let file = self.open(name)?;
         let kind = name.kind().ok();
-        let mtime = match kind {
-            Some(FileKind::Trunk(_)) => i64::from(name.code().map(|code| code.timestamp).unwrap_or(0)),
+        let (mtime, is_link) = match kind {
+            Some(FileKind::Trunk(_)) => {
+                (i64::from(name.code().map(|code| code.timestamp).unwrap_or(0)), false)
+            }
             // Of a link its own time, not its target's.
-            _ => self.read_path(name)?.dir.stat(name.true_name())?.st_mtime,
+            _ => {
+                let stat = self.read_path(name)?.dir.stat(name.true_name())?;
+                (stat.st_mtime, FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+            }
         };
         let crc32 = match (kind, crc) {
             (Some(FileKind::Normal | FileKind::Trunk(_)), _) => {
@@ -347,7 +359,8 @@ impl Shelves {
             }
             _ => 0,
         };
-        Ok(StoredInfo { size: file.len, mtime, crc32 })
+        let OpenFile { len: size, modified, mutable, .. } = file;
+        Ok(StoredInfo { size, mtime, crc32, is_link, modified, mutable })
     }
 }
 

@@ -9,7 +9,7 @@ use protocol::LogicName;
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 
-use super::super::change::{Change, Kind, Origin};
+use super::super::change::{Change, Kind, Opened, Origin};
 use super::super::{Store, StorePath, io_failed};
 use super::{Begun, Outcome};
 
@@ -44,8 +44,8 @@ impl Store {
         content: Bytes,
     ) -> Result<Outcome, WriteError> {
         self.0.counters.sync_in_bytes.asked(part.len);
-        let (name, kind, origin) = (part.name.clone(), mode.kind(), part.origin());
-        let changed = self.change(&name, kind, origin, move |path, _| part.open(mode, path), content).await?;
+        let (name, origin) = (part.name.clone(), part.origin());
+        let changed = self.change(&name, origin, move |path, _| part.open(mode, path), content).await?;
         Ok(changed.map_or_else(|outcome| outcome, |()| Outcome::Applied))
     }
 
@@ -56,20 +56,11 @@ impl Store {
         part: IncomingPart,
     ) -> Result<Begun<Change>, WriteError> {
         self.0.counters.sync_in_bytes.asked(part.len);
-        let (name, kind, origin) = (part.name.clone(), mode.kind(), part.origin());
-        Ok(match self.begin_change(&name, kind, origin, move |path, _| part.open(mode, path)).await? {
+        let (name, origin) = (part.name.clone(), part.origin());
+        Ok(match self.open_change(&name, origin, move |path, _| part.open(mode, path)).await? {
             Ok(change) => Begun::Wanted(change),
             Err(outcome) => Begun::Over(outcome),
         })
-    }
-}
-
-impl PartMode {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Append => Kind::Append,
-            Self::Modify => Kind::Modify,
-        }
     }
 }
 
@@ -79,16 +70,16 @@ impl IncomingPart {
     }
 
     /// Opens the file, or tells why the part is not to be written. Blocking.
-    fn open(&self, mode: PartMode, path: &StorePath) -> Result<Result<(File, u64), Outcome>, WriteError> {
+    fn open(&self, mode: PartMode, path: &StorePath) -> Result<Result<Opened, Outcome>, WriteError> {
         let (file, size) = match open_present(path, &self.name)? {
             Found::File(file, size) => (file, size),
             Found::Other => return Ok(Err(Outcome::Present)),
             Found::Nothing => return Ok(Err(Outcome::Missing)),
         };
         Ok(match mode {
-            PartMode::Append if size == self.offset => Ok((file, self.offset)),
+            PartMode::Append if size == self.offset => Ok((file, self.offset, Kind::Append)),
             PartMode::Append if size >= self.offset.saturating_add(self.len) => Err(Outcome::Present),
-            PartMode::Modify if size >= self.offset => Ok((file, self.offset)),
+            PartMode::Modify if size >= self.offset => Ok((file, self.offset, Kind::Modify)),
             PartMode::Append | PartMode::Modify => Err(Outcome::Missing),
         })
     }
