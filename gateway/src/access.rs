@@ -37,6 +37,11 @@ impl Access {
         }
     }
 
+    /// Whether everybody may, and nobody is believed to speak for another.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.rules.is_empty() && self.limiter.is_none() && self.real_ip.from.is_empty()
+    }
+
     /// Refuses a client that may not ask, or asks too often.
     pub(crate) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         if !permits(&self.rules, address) {

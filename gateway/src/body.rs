@@ -88,7 +88,10 @@ pub trait Layer: HttpBody<Data = Data, Error = axum::Error> + Send + Unpin + 'st
 }
 
 /// The body of an answer.
-pub struct Body(Content);
+pub struct Body {
+    content: Content,
+    is_at_hand: bool,
+}
 
 enum Content {
     /// In memory, empty once it has been sent.
@@ -101,20 +104,33 @@ enum Content {
 }
 
 impl Body {
+    fn of(content: Content) -> Self {
+        Self { content, is_at_hand: false }
+    }
+
     /// No content.
     pub const fn empty() -> Self {
-        Self(Content::Bytes(Bytes::new()))
+        Self { content: Content::Bytes(Bytes::new()), is_at_hand: false }
+    }
+
+    /// Says that the answer would have been [at hand](crate::at_hand::AtHand).
+    pub(crate) fn at_hand(self) -> Self {
+        Self { is_at_hand: true, ..self }
+    }
+
+    pub(crate) fn is_at_hand(&self) -> bool {
+        self.is_at_hand
     }
 
     /// A body around another.
     pub fn layer(layer: impl Layer) -> Self {
-        Self(Content::Layer(Box::new(layer)))
+        Self::of(Content::Layer(Box::new(layer)))
     }
 
     /// Its bytes as such, for those who change them.
     pub fn into_stream(mut self) -> axum::body::Body {
         self.set_queue(None);
-        match self.0 {
+        match self.content {
             Content::Bytes(bytes) => bytes.into(),
             Content::Stream(body) => body,
             Content::File(_) | Content::Layer(_) => axum::body::Body::new(Plain(self)),
@@ -123,7 +139,7 @@ impl Body {
 
     /// Lets parts of files be no longer than this; before the first one.
     pub(crate) fn set_piece(&mut self, len: u64) {
-        match &mut self.0 {
+        match &mut self.content {
             Content::Bytes(_) | Content::Stream(_) => {}
             Content::File(file) => file.set_piece(len),
             Content::Layer(layer) => {
@@ -136,7 +152,7 @@ impl Body {
 
     /// Lets parts of files go by this queue, or not.
     pub(crate) fn set_queue(&mut self, queue: Option<&FileQueue>) {
-        match &mut self.0 {
+        match &mut self.content {
             Content::Bytes(_) | Content::Stream(_) => {}
             Content::File(file) => file.set_queue(queue),
             Content::Layer(layer) => {
@@ -150,7 +166,7 @@ impl Body {
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match &self.0 {
+        let kind = match &self.content {
             Content::Bytes(_) => "Bytes",
             Content::Stream(_) => "Stream",
             Content::File(_) => "File",
@@ -162,19 +178,19 @@ impl std::fmt::Debug for Body {
 
 impl From<axum::body::Body> for Body {
     fn from(body: axum::body::Body) -> Self {
-        Self(Content::Stream(body))
+        Self::of(Content::Stream(body))
     }
 }
 
 impl From<Bytes> for Body {
     fn from(content: Bytes) -> Self {
-        Self(Content::Bytes(content))
+        Self::of(Content::Bytes(content))
     }
 }
 
 impl From<FileBody> for Body {
     fn from(file: FileBody) -> Self {
-        Self(Content::File(Box::new(file)))
+        Self::of(Content::File(Box::new(file)))
     }
 }
 
@@ -186,7 +202,7 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Data>, axum::Error>>> {
-        match &mut self.get_mut().0 {
+        match &mut self.get_mut().content {
             Content::Bytes(content) if content.is_empty() => Poll::Ready(None),
             Content::Bytes(content) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(content).into())))),
             Content::Stream(body) => {
@@ -201,7 +217,7 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.content {
             Content::Bytes(content) => content.is_empty(),
             Content::Stream(body) => body.is_end_stream(),
             Content::File(file) => file.left() == 0,
@@ -210,7 +226,7 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.content {
             Content::Bytes(content) => SizeHint::with_exact(content.len() as u64),
             Content::Stream(body) => body.size_hint(),
             Content::File(file) => SizeHint::with_exact(file.left()),

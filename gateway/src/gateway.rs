@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, Entry};
 use http::{Method, StatusCode};
 use http_body::Body as _;
 
+use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 use crate::client::Client;
 use crate::error_pages::Wants;
@@ -70,6 +71,15 @@ impl<F: Files> App for Gateway<F> {
             Some(log) => log.answered(response),
             None => response,
         }
+    }
+
+    fn at_hand(&self, connection: &Connection, plain: Plain<'_>) -> Option<AtHand> {
+        let settings = self.site.now();
+        if !settings.is_plain() || connection.proxied.is_some() {
+            return None;
+        }
+        let entry = self.ready.get(&*self.files, &settings, plain.path)?;
+        read::at_hand(&*self.files, &settings, &entry, plain.range, connection.secure)
     }
 }
 
@@ -141,7 +151,7 @@ impl<F: Files> Gateway<F> {
             proof.check(id, &request)?;
         }
         if let Some(entry) = kept.as_ref().filter(|_| read::is_ordinary(&request)) {
-            return Ok(read::again(&*self.files, entry));
+            return Ok(read::again(&*self.files, settings, entry));
         }
         let id = id.clone();
         Ok(read::serve(Arc::clone(&self.files), settings, (&self.ready, kept), id, request).await)

@@ -3,6 +3,7 @@
 
 mod access;
 mod access_log;
+mod at_hand;
 pub mod authority;
 pub mod body;
 mod client;

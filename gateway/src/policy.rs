@@ -54,6 +54,14 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether all of it is the same for every request.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Self { access, cors, referers, proof, headers: _, pace } = self;
+        access.is_plain() && cors.is_none() && referers.is_none() && proof.is_none() && pace.is_none()
+    }
+}
+
 impl Default for Policy {
     /// What applies where nothing is configured.
     fn default() -> Self {

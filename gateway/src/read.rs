@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use protocol::FileId;
 
 use crate::access_log::Upstream;
+use crate::at_hand::AtHand;
 use crate::body::Body;
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
@@ -54,6 +55,7 @@ pub(crate) async fn serve<F: Files>(
         Err(problem) => return refusal(problem),
     };
     let is_kept = kept.is_some();
+    let is_at_hand = is_kept && settings.is_plain() && is_unconditional(&request);
     let found = match kept {
         Some(entry) => {
             files.sent_again(entry.len);
@@ -124,6 +126,9 @@ pub(crate) async fn serve<F: Files>(
     let is_cut = cut.is_some();
     let content = Content { files, id, found, len, cut };
     let mut response = content.answer(request.method(), headers, kind, wanted).await;
+    if is_at_hand {
+        response = response.map(Body::at_hand);
+    }
     if let Some(upstream) = upstream {
         response.extensions_mut().insert(upstream);
     }
@@ -142,18 +147,44 @@ pub(crate) async fn serve<F: Files>(
 
 /// Whether a request gets the whole file and nothing but its usual head.
 pub(crate) fn is_ordinary(request: &Request) -> bool {
-    const OTHERWISE: [HeaderName; 6] =
-        [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+    is_unconditional(request) && !request.headers().contains_key(RANGE)
+}
+
+/// Whether a request gets what it asks for whatever is known of the file.
+fn is_unconditional(request: &Request) -> bool {
+    const CONDITIONS: [HeaderName; 5] =
+        [IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
     let headers = request.headers();
     request.method() == Method::GET
         && request.uri().query().is_none()
-        && !OTHERWISE.iter().any(|name| headers.contains_key(name))
+        && !CONDITIONS.iter().any(|name| headers.contains_key(name))
 }
 
 /// The answer of an ordinary request for a file that is ready.
-pub(crate) fn again(files: &impl Files, entry: &Entry) -> Response<Body> {
+pub(crate) fn again(files: &impl Files, settings: &Settings, entry: &Entry) -> Response<Body> {
     files.sent_again(entry.len);
-    answer(StatusCode::OK, entry.headers.clone(), entry.body())
+    let body = entry.body();
+    let body = if settings.is_plain() { body.at_hand() } else { body };
+    answer(StatusCode::OK, entry.headers.clone(), body)
+}
+
+/// The same, written already, where the settings add nothing to it but headers.
+pub(crate) fn at_hand(
+    files: &impl Files,
+    settings: &Settings,
+    entry: &Entry,
+    range: Option<&str>,
+    is_secure: bool,
+) -> Option<AtHand> {
+    let heads = entry.heads(settings, is_secure);
+    let wanted = range.map(|range| range::wanted(range, entry.len, settings.urls.max_ranges));
+    let answer = match wanted {
+        None | Some(Wanted::All) => AtHand::new(heads.whole(), entry.body()),
+        Some(Wanted::One(part)) => AtHand::new(heads.part(&part, entry.len), entry.part(part)),
+        Some(Wanted::Several(_) | Wanted::Nothing) => return None,
+    };
+    files.sent_again(entry.len);
+    Some(answer)
 }
 
 /// Answers OPTIONS, and refuses what no file takes.

@@ -6,17 +6,19 @@
 //! for least goes first; what nobody asked for in a while is closed, so that a deleted file gives its room back.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use protocol::FileId;
 use rustix::process::{Resource, getrlimit};
 
+use crate::at_hand::Heads;
 use crate::body::Body;
-use crate::file_body::{FileBody, Source, source};
+use crate::file_body::{FileBody, Segment, Source, source};
 use crate::files::{Files, SmallRead, Version};
 use crate::settings::Settings;
 
@@ -45,6 +47,8 @@ pub(crate) struct Entry {
     pub(crate) headers: HeaderMap,
     content: Held,
     pub(crate) len: u64,
+    /// The heads of complete answers, in clear text and by TLS, once they were needed.
+    heads: [OnceLock<Heads>; 2],
     is_used: AtomicBool,
 }
 
@@ -70,7 +74,8 @@ impl Entry {
         };
         let settings = Arc::downgrade(settings);
         let is_used = AtomicBool::new(false);
-        Some(Self { path: path.into(), settings, id, version, headers, content, len, is_used })
+        let heads = Default::default();
+        Some(Self { path: path.into(), settings, id, version, headers, content, len, heads, is_used })
     }
 
     /// The file as it was read.
@@ -86,11 +91,33 @@ impl Entry {
         }
     }
 
+    /// The heads of its answers.
+    pub(crate) fn heads(&self, settings: &Settings, is_secure: bool) -> &Heads {
+        let write = || {
+            let mut response = Response::new(());
+            *response.headers_mut() = self.headers.clone();
+            settings.policy.headers.finish(&mut response, true, is_secure);
+            Heads::of(response.into_parts().0.headers)
+        };
+        self.heads[usize::from(is_secure)].get_or_init(write)
+    }
+
     /// All of its content.
     pub(crate) fn body(&self) -> Body {
         match &self.content {
             Held::Small(content, _) => content.clone().into(),
             Held::Open(source) => FileBody::whole(Arc::clone(source)).into(),
+        }
+    }
+
+    /// A part of it.
+    pub(crate) fn part(&self, part: Range<u64>) -> Body {
+        match &self.content {
+            Held::Small(content, _) => {
+                let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
+                content.slice(bound(part.start)..bound(part.end)).into()
+            }
+            Held::Open(source) => FileBody::new(Arc::clone(source), vec![Segment::File(part)]).into(),
         }
     }
 

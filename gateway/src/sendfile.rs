@@ -142,11 +142,6 @@ impl FileIo {
         self.io.into_inner()
     }
 
-    /// The socket.
-    pub(crate) fn stream(&self) -> &TcpStream {
-        self.io.inner()
-    }
-
     /// For bodies of answers on this connection. They must be written vectored.
     pub(crate) fn queue(&self) -> FileQueue {
         self.queue.clone()

@@ -4,12 +4,14 @@ mod clocked;
 mod connection;
 mod doze;
 mod edge;
+mod fast_path;
 mod http2;
 mod inlet;
 mod limits;
 mod listener;
 mod phase;
 mod places;
+mod plain_get;
 mod proxy_protocol;
 mod refusal;
 mod requests;
@@ -29,6 +31,7 @@ pub use listener::HttpServer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use proxy_protocol::decode as decode_proxied;
 
+pub use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 
 /// Address of the client, in every request's extensions.
@@ -53,6 +56,12 @@ pub struct Connection {
 pub trait App: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn call(&self, connection: &Connection, request: Request) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The answer of a GET, if it is at hand: known without waiting, and the same whatever else the request says (but for
+    /// preconditions and what concerns the connection, with which this is not asked).
+    fn at_hand(&self, _connection: &Connection, _plain: Plain<'_>) -> Option<AtHand> {
+        None
+    }
 }
 
 impl App for Router {

@@ -58,6 +58,12 @@ impl Settings {
         }
     }
 
+    /// Whether nothing about a request but its path counts for the answer of a file that is here, and nobody wants to know
+    /// of it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.access_log.is_none() && self.policy.is_plain()
+    }
+
     /// Settings of a configuration; reads the files that it names. Blocking.
     pub fn load(conf: &WebConf, network_timeout: Duration) -> Result<Self, BadSettings> {
         let body_timeout = conf.limits.client_body_timeout.unwrap_or(network_timeout);

@@ -19,6 +19,7 @@ fn entry(path: &str, settings: &Arc<Settings>, content: Held) -> Entry {
         headers: HeaderMap::new(),
         content,
         len: 0,
+        heads: Default::default(),
         is_used: AtomicBool::new(false),
     }
 }

@@ -116,7 +116,12 @@ impl<S> Clocked<S> {
     /// Longest silence of a client that is waited for between requests.
     fn idle(&self) -> Duration {
         let patience = if self.seen == 0 { self.patience.header } else { self.patience.keepalive };
-        self.awake.as_ref().map_or(patience, |awake| awake.sleeps_after().min(patience))
+        match &self.awake {
+            None => patience,
+            // There the client is waited for without hyper.
+            Some(_) if self.phase.is_for_fast_path() => Duration::ZERO,
+            Some(awake) => awake.sleeps_after().min(patience),
+        }
     }
 
     /// A request that has begun took the bytes which came before.
@@ -142,6 +147,10 @@ impl<S> Clocked<S> {
     /// Fails once the deadline has passed; else wakes the task at it.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let Some(deadline) = self.deadline() else { return Poll::Pending };
+        if matches!(self.wait, Wait::Idle(since) if since == deadline) {
+            self.expired = Some(self.wait);
+            return Poll::Ready(io::ErrorKind::TimedOut.into());
+        }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() > deadline || timer.is_elapsed() {
             timer.as_mut().reset(deadline);

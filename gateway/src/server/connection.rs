@@ -9,15 +9,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::clocked::{Clocked, Patience};
 use super::doze::Doze;
+use super::fast_path::{self, Next};
 use super::refusal::{SLOW_HEAD, linger, send};
 use super::requests::Requests;
 use super::rewind::Rewind;
@@ -98,34 +98,26 @@ impl<A: App> Serving<A> {
     }
 
     /// Serves HTTP/1.1 to the end. Only a clear-text connection has a queue of files.
-    async fn http1<S: Socket>(&self, mut io: S, queue: Option<&FileQueue>) -> End<S> {
+    async fn http1<S>(&self, mut io: S, queue: Option<&FileQueue>) -> End<S>
+    where
+        S: hyper::rt::Read + hyper::rt::Write + Unpin,
+    {
         let patience = self.requests.limits.patience();
-        let mut unread = Bytes::new();
-        // With TLS the first request may have come with the end of the handshake, and not be seen on the socket.
-        let mut asleep = queue.is_some().then(Instant::now);
+        let (mut unread, mut since) = (Bytes::new(), Instant::now());
         loop {
-            if let Some(since) = asleep.filter(|_| unread.is_empty()) {
-                let is_new = self.requests.phase.served() == 0;
-                let deadline = since + if is_new { patience.header } else { patience.keepalive };
-                if !self.speaks(io.socket(), deadline).await {
-                    let io = Clocked::new(io, Arc::clone(&self.requests.phase), patience);
-                    return End { io, unread, why: Why::Done };
+            if unread.is_empty() {
+                match fast_path::serve(self, &mut io, queue, since).await {
+                    Next::Other(bytes) => unread = bytes,
+                    Next::Over => {
+                        let io = Clocked::new(io, Arc::clone(&self.requests.phase), patience);
+                        return End { io, unread, why: Why::Done };
+                    }
                 }
             }
-            // Boxed, so that a sleeping connection has no room for it.
+            // Boxed, so that a connection on the fast path has no room for it.
             let end = Box::pin(self.awake(io, unread, queue)).await;
-            let Why::Asleep(since) = end.why else { return end };
-            (io, unread, asleep) = (end.io.into_inner(), end.unread, Some(since));
-        }
-    }
-
-    /// Waits for the client to say something, or to go; false if it does neither in time. It is looked for, because a new
-    /// socket may be called readable before it is.
-    async fn speaks(&self, socket: &TcpStream, deadline: Instant) -> bool {
-        let mut byte = [0];
-        tokio::select! {
-            ready = timeout_at(deadline, socket.peek(&mut byte)) => ready.is_ok(),
-            () = self.stop.cancelled() => false,
+            let Why::Asleep(asleep) = end.why else { return end };
+            (io, unread, since) = (end.io.into_inner(), end.unread, asleep);
         }
     }
 
@@ -197,24 +189,6 @@ impl<S> End<S> {
     /// Whether it was HTTP/2 from the beginning, which clients may speak that know the server (RFC 9113, 3.3).
     fn is_http2(&self) -> bool {
         matches!(self.why, Why::Unreadable) && self.unread.starts_with(http2::PREFACE)
-    }
-}
-
-/// What is under a stream, to wait for it without a buffer.
-trait Socket: hyper::rt::Read + hyper::rt::Write + Unpin {
-    /// Readable when the stream may have something, once it has said that it has nothing.
-    fn socket(&self) -> &TcpStream;
-}
-
-impl Socket for FileIo {
-    fn socket(&self) -> &TcpStream {
-        self.stream()
-    }
-}
-
-impl Socket for TokioIo<TlsStream<TcpStream>> {
-    fn socket(&self) -> &TcpStream {
-        self.inner().get_ref().0
     }
 }
 

@@ -7,6 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
+/// Answers in a row that were at hand, after which the next one most likely is: to change ways costs as much as an answer.
+const LIKELY: u32 = 2;
+/// How often that is doubled at most, for clients whose requests look ordinary but are not for the fast path.
+const MAX_VAIN: u32 = 10;
+
 /// Shared by the requests of a connection and its socket.
 #[derive(Debug, Default)]
 pub(super) struct Phase {
@@ -14,6 +19,10 @@ pub(super) struct Phase {
     in_app: AtomicUsize,
     /// Requests so far.
     served: AtomicU32,
+    /// Answers by hyper in a row that were at hand.
+    at_hand: AtomicU32,
+    /// How many shall be before the next one is looked for on the fast path, doubled so many times.
+    vain: AtomicU32,
     /// Whether the client may still be sending a body that nobody reads.
     unread: AtomicBool,
     /// Answers of HTTP/2 that are being taken, and a count that changes whenever one goes on.
@@ -28,6 +37,29 @@ impl Phase {
         self.in_app.fetch_add(1, Relaxed);
         self.served.fetch_add(1, Relaxed);
         InApp(Arc::clone(self))
+    }
+
+    /// A request that is answered without the app's doing.
+    pub(super) fn count(&self) {
+        self.served.fetch_add(1, Relaxed);
+    }
+
+    /// Notes whether an answer by hyper could have been had on the fast path.
+    pub(super) fn note(&self, at_hand: bool) {
+        let before = self.at_hand.load(Relaxed);
+        self.at_hand.store(if at_hand { before.saturating_add(1) } else { 0 }, Relaxed);
+    }
+
+    /// Whether the connection is likely to ask for what the fast path has.
+    pub(super) fn is_for_fast_path(&self) -> bool {
+        self.at_hand.load(Relaxed) >= LIKELY << self.vain.load(Relaxed)
+    }
+
+    /// The fast path is left, after it had answered something or in vain.
+    pub(super) fn leave_fast_path(&self, in_vain: bool) {
+        let vain = if in_vain { (self.vain.load(Relaxed) + 1).min(MAX_VAIN) } else { 0 };
+        self.vain.store(vain, Relaxed);
+        self.at_hand.store(0, Relaxed);
     }
 
     /// Requests that have begun.

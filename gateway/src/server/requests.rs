@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::inlet::Inlet;
 use super::phase::Phase;
+use super::plain_get::PlainGet;
 use super::refusal::refused;
 use super::{App, Connection, HttpLimits};
 use crate::body::Body;
@@ -36,6 +37,7 @@ impl<A: App> Requests<A> {
             Err(problem) => refused(version, problem),
         };
         drop(in_app);
+        self.phase.note(response.body().is_at_hand());
         // The router counts the bytes of every body; of a 304 the length would be the one of the 200 (RFC 9110, 8.6).
         if response.status() == StatusCode::NOT_MODIFIED {
             response.headers_mut().remove(CONTENT_LENGTH);
@@ -48,6 +50,13 @@ impl<A: App> Requests<A> {
             }
         }
         response
+    }
+
+    /// Whether a plain request is within the limits, and not the last one that the connection has.
+    pub(super) fn take_plain(&self, get: &PlainGet<'_>) -> bool {
+        get.plain.path.len() <= self.limits.max_uri
+            && get.len <= self.limits.max_head
+            && !self.limits.ends_after(self.phase.served().saturating_add(1))
     }
 
     async fn ask(&self, request: Request<Incoming>) -> Response<Body> {

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use gateway::files::{
     Carrier, Change, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, Holds,
     LinkName, Located, LookError, NoCarrier, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Start,
-    Upload, UploadKind, UploadSpec, WriteError,
+    Upload, UploadKind, UploadSpec, Version, WriteError,
 };
 use protocol::cluster::StorageStatus;
 use protocol::file_id::{
@@ -61,11 +61,15 @@ pub struct Entry {
     /// Times that it changed: each gives it a time one second later.
     changes: u64,
     is_link: bool,
+    /// As if it had a file of its own.
+    version: Option<Version>,
 }
 
 impl Entry {
     fn new(content: Bytes, mutable: bool) -> Self {
-        Self { content, mutable, changes: 0, is_link: false }
+        let file = tempfile::tempfile().unwrap();
+        let version = Version::of(&rustix::fs::fstat(&file).unwrap());
+        Self { content, mutable, changes: 0, is_link: false, version }
     }
 
     fn modified(&self) -> SystemTime {
@@ -429,12 +433,12 @@ impl Files for Fake {
         self.0.stuck.subscribe().wait_for(|stuck| stuck.as_ref() != Some(id)).await.unwrap();
         let entry = self.0.stored.lock().unwrap().get(&id.to_string()).cloned();
         let Some(entry) = entry else { return Ok(Located::Missing) };
-        let (modified, Entry { content, mutable, .. }) = (entry.modified(), entry);
+        let (modified, Entry { content, mutable, version, .. }) = (entry.modified(), entry);
         if self.0.unreadable.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         if content.len() <= max {
-            return Ok(Located::Here(SmallRead::Content { content, modified, mutable, version: None }));
+            return Ok(Located::Here(SmallRead::Content { content, modified, mutable, version }));
         }
         let mut file = tempfile::tempfile()?;
         file.write_all(&PADDING)?;
@@ -445,8 +449,12 @@ impl Files for Fake {
         }
         let len = content.len() as u64;
         let offset = PADDING.len() as u64;
-        let file = OpenFile { file: Arc::new(file), offset, len, modified, mutable, version: None };
+        let file = OpenFile { file: Arc::new(file), offset, len, modified, mutable, version };
         Ok(Located::Here(SmallRead::Large(file)))
+    }
+
+    fn version(&self, id: &FileId) -> Option<Version> {
+        self.0.stored.lock().unwrap().get(&id.to_string())?.version
     }
 
     async fn read_at(&self, _: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {

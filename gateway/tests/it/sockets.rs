@@ -1,6 +1,7 @@
 //! What goes over the sockets: framing of answers on kept connections, old clients, timeouts and the drain.
 
 mod doze;
+mod fast_path;
 mod framing;
 mod http2;
 mod limits;

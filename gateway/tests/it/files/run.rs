@@ -69,6 +69,24 @@ async fn every_case_holds() {
 
 #[tokio::test]
 async fn every_case_holds_over_a_socket() {
+    hold_over_a_socket(Before::Nothing).await;
+}
+
+/// A file that is kept ready, and a connection that is not hyper's, make no difference.
+#[tokio::test]
+async fn every_case_holds_for_what_was_asked_for_before() {
+    hold_over_a_socket(Before::Asked).await;
+}
+
+/// What came before a case.
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    Nothing,
+    /// Its file was asked for twice, on another connection.
+    Asked,
+}
+
+async fn hold_over_a_socket(before: Before) {
     let mut wrong = Vec::new();
     for case in cases() {
         for state in case.states.clone() {
@@ -78,6 +96,14 @@ async fn every_case_holds_over_a_socket() {
                 format!("{} {} HTTP/1.1\r\nHost: files.example\r\n", case.method, sample.fill(&case.target));
             for (name, value) in headers(&case, &sample) {
                 text += &format!("{name}: {value}\r\n");
+            }
+            if before == Before::Asked {
+                let mut other = server.connect().await;
+                for _ in 0..2 {
+                    let target = sample.fill("/{id}");
+                    other.send(&format!("GET {target} HTTP/1.1\r\nHost: files.example\r\n\r\n")).await;
+                    other.answer(false).await;
+                }
             }
             let mut client = server.connect().await;
             client.send(&format!("{text}\r\nGET /healthz HTTP/1.1\r\nHost: files.example\r\n\r\n")).await;

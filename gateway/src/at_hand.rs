@@ -1,0 +1,97 @@
+//! Answers that are at hand: the head is written already, but for its date, and the body waits for nothing but the disk.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
+
+use crate::body::Body;
+
+/// What is asked of a path besides its whole content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plain<'a> {
+    /// The path of the URL, as it came.
+    pub path: &'a str,
+    /// `Range`, if there was one.
+    pub range: Option<&'a str>,
+}
+
+/// A 200 or 206 that needs no more than to be written.
+#[derive(Debug)]
+pub struct AtHand {
+    /// Status line and headers, without `Date`, which is to follow.
+    pub(crate) head: Bytes,
+    /// As long as the head says.
+    pub(crate) body: Body,
+}
+
+impl AtHand {
+    /// Of a head out of [`Heads`].
+    pub(crate) fn new(head: Bytes, body: Body) -> Self {
+        Self { head, body }
+    }
+}
+
+/// The heads of a file's answers, as hyper writes them, but without `Date` and their end.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    whole: Bytes,
+    /// Without what is different for each part.
+    part: Bytes,
+}
+
+impl Heads {
+    /// Those of a file that is answered as a whole with these headers.
+    pub(crate) fn of(mut headers: HeaderMap) -> Self {
+        let whole = write(StatusCode::OK, &headers);
+        headers.remove(CONTENT_LENGTH);
+        Self { whole, part: write(StatusCode::PARTIAL_CONTENT, &headers) }
+    }
+
+    /// For all of the file.
+    pub(crate) fn whole(&self) -> Bytes {
+        self.whole.clone()
+    }
+
+    /// For a part of it, which is not empty, out of so many bytes.
+    pub(crate) fn part(&self, part: &Range<u64>, len: u64) -> Bytes {
+        let (first, last) = (part.start, part.end - 1);
+        let own = format!(
+            "content-range: bytes {first}-{last}/{len}\r\ncontent-length: {}\r\n",
+            part.end - part.start
+        );
+        [&self.part, own.as_bytes()].concat().into()
+    }
+}
+
+fn write(status: StatusCode, headers: &HeaderMap) -> Bytes {
+    let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    }
+    head.shrink_to_fit();
+    head.into()
+}
+
+thread_local! {
+    /// The second, and the end of heads in it.
+    static END: RefCell<(u64, Bytes)> = const { RefCell::new((0, Bytes::new())) };
+}
+
+/// The line with the date of this second (RFC 9110, 6.6.1), and the end of the head.
+pub(crate) fn date_and_end() -> Bytes {
+    let now = SystemTime::now();
+    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    END.with_borrow_mut(|(of, end)| {
+        if *of != second || end.is_empty() {
+            *of = second;
+            *end = format!("date: {}\r\n\r\n", httpdate::fmt_http_date(now)).into();
+        }
+        end.clone()
+    })
+}
