@@ -12,6 +12,7 @@ mod browser;
 mod client_crate;
 mod cluster;
 mod conformance;
+mod console;
 mod content;
 mod crash;
 mod daemons;
