@@ -5,19 +5,21 @@
 //! member that its policy does not name.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use gateway::problem::Problem;
 use gateway::routes::Routes;
+use gateway::server::ClientAddress;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::{App, Arc, Shared, not_found};
+use super::places::base_url;
+use super::{App, Arc, Client, Shared, not_found};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// More members than this are named by their schemes: some proxies refuse heads of more than 8 KiB.
@@ -83,8 +85,8 @@ async fn home(headers: HeaderMap) -> Response {
     response
 }
 
-async fn page(State(shared): App, headers: HeaderMap) -> Response {
-    answer(&PAGE, &policy(&origins(&shared)), &headers)
+async fn page(State(shared): App, Extension(ClientAddress(client)): Client, headers: HeaderMap) -> Response {
+    answer(&PAGE, &policy(&origins(&shared, client.ip())), &headers)
 }
 
 async fn part(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -147,17 +149,11 @@ fn policy(origins: &str) -> String {
     )
 }
 
-/// The origins of all storages, each after a space.
-fn origins(shared: &Shared) -> String {
+/// The origins of all storages as a client is told them, each after a space.
+fn origins(shared: &Shared, client: IpAddr) -> String {
     let state = shared.state();
-    let members = state.groups().iter().flat_map(|group| {
-        group.members.iter().map(|member| {
-            group.http_url(member.ip, member.port).map_or_else(
-                || format!("http://{}", SocketAddr::new(member.ip, shared.storage_http_port)),
-                str::to_owned,
-            )
-        })
-    });
+    let members = state.groups().iter().flat_map(|group| &group.members);
+    let members = members.map(|member| base_url(shared, member, client));
     let mut sources: BTreeSet<String> = members.filter_map(|url| source(&url)).collect();
     if sources.len() > MOST_NAMED {
         sources = sources.iter().map(|origin| scheme(origin).to_owned()).collect();
