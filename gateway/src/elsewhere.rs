@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::query::QueryString;
 
 /// Set by a member that passes a request on.
-const HOP: HeaderName = HeaderName::from_static("fdfs-hop");
+pub(crate) const HOP: HeaderName = HeaderName::from_static("fdfs-hop");
 /// Query parameter of the same meaning, which members of both kinds know.
 const REDIRECT: &str = "redirect";
 

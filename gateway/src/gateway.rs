@@ -143,7 +143,7 @@ impl<F: Files> Gateway<F> {
                 parsed.insert(found.ok_or_else(|| Box::new(read::no_file(&request)))?)
             }
         };
-        read::check_method(request.method())?;
+        read::check_method::<F>(request.method())?;
         if let Some(referers) = &settings.policy.referers {
             referers.check(&request)?;
         }

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 /// Type of problem documents.
@@ -17,19 +17,44 @@ pub struct Problem {
     code: &'static str,
     title: &'static str,
     detail: String,
+    /// Bytes that the file has, where the request took it to have another length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// What the answer says besides.
+    #[serde(skip)]
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     /// A problem: `code` never changes, `detail` says what was wrong and what to do.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { http: status, status: status.as_u16(), code, title, detail: detail.into() }
+        let (status, http, detail) = (status.as_u16(), status, detail.into());
+        Self { http, status, code, title, detail, size: None, headers: Vec::new() }
     }
 
     /// The same problem, answered with another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
-        Self::new(status, self.code, self.detail)
+        Self { headers: self.headers, size: self.size, ..Self::new(status, self.code, self.detail) }
+    }
+
+    /// The same problem with the length that the file has.
+    #[must_use]
+    pub fn with_size(self, size: u64) -> Self {
+        Self { size: Some(size), ..self }
+    }
+
+    /// The sentence that says what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The same problem, answered with a header more.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// Its stable name.
@@ -44,8 +69,9 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let status = self.http;
+        let more = std::mem::take(&mut self.headers);
         let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
@@ -57,6 +83,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::REQUEST_TIMEOUT {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        headers.extend(more);
         response
     }
 }

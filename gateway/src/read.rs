@@ -188,15 +188,18 @@ pub(crate) fn at_hand(
 }
 
 /// Answers OPTIONS, and refuses what no file takes.
-pub(crate) fn check_method(method: &Method) -> Result<(), Refusal> {
+pub(crate) fn check_method<F: Files>(method: &Method) -> Result<(), Refusal> {
     if method == Method::GET || method == Method::HEAD {
         return Ok(());
     }
     if method == Method::OPTIONS {
         return Err(Box::new(options()));
     }
-    let detail =
-        "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID";
+    let detail = if F::READ_ONLY {
+        "a file URL is read with GET or HEAD; this gateway changes no files"
+    } else {
+        "a file URL is read with GET or HEAD; upload with POST /v1/files, delete with DELETE /v1/files/ID"
+    };
     let mut response = refusal(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail));
     response.headers_mut().insert(ALLOW, ALLOWED);
     Err(Box::new(response))

@@ -1,7 +1,16 @@
 //! REST: the routes of a node's HTTP port other than file URLs.
 
+mod batch;
+mod change;
+mod info;
+mod link;
+mod metadata;
 mod multipart;
+mod named;
+mod place;
+mod slave;
 mod upload;
+mod whole;
 
 use std::sync::Arc;
 
@@ -16,10 +25,11 @@ use tower::ServiceExt;
 
 use crate::authority::Scope;
 use crate::body::Body;
-use crate::files::{Files, WriteError};
+use crate::files::{Errand, Files, WriteError};
 use crate::problem::Problem;
 use crate::routes::{Routes, fold_file_id};
 use crate::site::Site;
+use place::{Placed, place, place_upload};
 
 struct Served<F> {
     files: Arc<F>,
@@ -30,26 +40,58 @@ type Shared<F> = State<Arc<Served<F>>>;
 
 /// The routes over a node's files.
 pub(crate) fn routes<F: Files>(files: Arc<F>, site: Site) -> Routes {
-    let writes = if F::READ_ONLY {
-        Routes::new().on(Method::POST, "/v1/files", read_only).on(
-            Method::DELETE,
-            "/v1/files/{file_id}",
-            read_only,
-        )
-    } else {
-        Routes::new().on(Method::POST, "/v1/files", upload_file::<F>).on(
-            Method::DELETE,
-            "/v1/files/{file_id}",
-            delete_file::<F>,
-        )
-    };
+    let writes = if F::READ_ONLY { refused_writes() } else { writes::<F>() };
     writes
+        .on(Method::GET, "/v1/files/{file_id}", info::get::<F>)
+        .on(Method::GET, "/v1/files/{file_id}/metadata", metadata::get::<F>)
+        .on(Method::GET, "/v1/files/{file_id}/metadata/{name}", metadata::get_one::<F>)
+        .on(Method::POST, "/v1/batch/info", batch::info::<F>)
         .on(Method::GET, "/healthz", healthz)
         .on(Method::GET, "/readyz", readyz::<F>)
         .with(|router| {
             router.layer(DefaultBodyLimit::disable()).method_not_allowed_fallback(method_not_allowed)
         })
         .with_state(Arc::new(Served { files, site }))
+}
+
+fn writes<F: Files>() -> Routes<Arc<Served<F>>> {
+    Routes::new()
+        .on(Method::POST, "/v1/files", upload_file::<F>)
+        .on(Method::PUT, "/v1/upload/{filename}", named::put::<F>)
+        .on(Method::DELETE, "/v1/files/{file_id}", delete_file::<F>)
+        .on(Method::PATCH, "/v1/files/{file_id}", change::patch::<F>)
+        .on(Method::POST, "/v1/files/{file_id}/truncate", change::truncate::<F>)
+        .on(Method::POST, "/v1/files/{file_id}/finish", change::finish::<F>)
+        .on(Method::POST, "/v1/files/{file_id}/slaves", slave::upload::<F>)
+        .on(Method::POST, "/v1/files/{file_id}/links", link::create::<F>)
+        .on(Method::PUT, "/v1/files/{file_id}/metadata", metadata::put::<F>)
+        .on(Method::PATCH, "/v1/files/{file_id}/metadata", metadata::patch::<F>)
+        .on(Method::PUT, "/v1/files/{file_id}/metadata/{name}", metadata::put_one::<F>)
+        .on(Method::DELETE, "/v1/files/{file_id}/metadata/{name}", metadata::delete_one::<F>)
+        .on(Method::POST, "/v1/batch/delete", batch::delete::<F>)
+}
+
+/// Every write of a node, refused.
+fn refused_writes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
+    let mut routes = Routes::new();
+    for (method, path) in [
+        (Method::POST, "/v1/files"),
+        (Method::PUT, "/v1/upload/{filename}"),
+        (Method::DELETE, "/v1/files/{file_id}"),
+        (Method::PATCH, "/v1/files/{file_id}"),
+        (Method::POST, "/v1/files/{file_id}/truncate"),
+        (Method::POST, "/v1/files/{file_id}/finish"),
+        (Method::POST, "/v1/files/{file_id}/slaves"),
+        (Method::POST, "/v1/files/{file_id}/links"),
+        (Method::PUT, "/v1/files/{file_id}/metadata"),
+        (Method::PATCH, "/v1/files/{file_id}/metadata"),
+        (Method::PUT, "/v1/files/{file_id}/metadata/{name}"),
+        (Method::DELETE, "/v1/files/{file_id}/metadata/{name}"),
+        (Method::POST, "/v1/batch/delete"),
+    ] {
+        routes = routes.on(method, path, read_only);
+    }
+    routes
 }
 
 #[derive(Serialize)]
@@ -77,18 +119,31 @@ async fn read_only() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "read_only", detail)
 }
 
-async fn upload_file<F: Files>(State(served): Shared<F>, request: Request) -> Response {
-    upload::serve(Arc::clone(&served.files), &served.site.now(), request).await
+async fn upload_file<F: Files>(State(served): Shared<F>, request: Request) -> Result<Response, Problem> {
+    match place_upload(&served, request).await? {
+        Placed::Here(request) => {
+            Ok(upload::serve(Arc::clone(&served.files), &served.site.now(), None, request).await)
+        }
+        Placed::Answered(response) => Ok(response),
+    }
 }
 
 async fn delete_file<F: Files>(
     State(served): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let id = file_id_of(&file_id)?;
-    served.site.now().authority.check(&request.into_parts().0, Scope::Delete, Some(id.group))?;
-    match served.files.delete(&id).await {
+    let (parts, body) = request.into_parts();
+    served.site.now().authority.check(&parts, Scope::Delete, Some(id.group))?;
+    match place(&served, Errand::Any(&id), Request::from_parts(parts, body)).await? {
+        Placed::Here(_) => Ok(delete_here(&*served.files, &id).await?.into_response()),
+        Placed::Answered(response) => Ok(response),
+    }
+}
+
+async fn delete_here<F: Files>(files: &F, id: &FileId) -> Result<StatusCode, Problem> {
+    match files.delete(id).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(WriteError::Invalid(_)) => Err(upload::write_failed(WriteError::NotFound)),
         Err(error) => Err(upload::write_failed(error)),

@@ -51,15 +51,25 @@ pub(crate) struct Stored {
     filename: Option<String>,
 }
 
-/// Answers an upload.
-pub(crate) async fn serve<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Response {
-    match store(files, settings, request).await {
+/// Answers an upload. What is not of the kind that its parameters say is of `kind`.
+pub(crate) async fn serve<F: Files>(
+    files: Arc<F>,
+    settings: &Settings,
+    kind: Option<UploadKind>,
+    request: Request,
+) -> Response {
+    match store(files, settings, kind, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -> Result<Response, Problem> {
+async fn store<F: Files>(
+    files: Arc<F>,
+    settings: &Settings,
+    kind: Option<UploadKind>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     settings.authority.check(&parts, Scope::Write, Some(files.group()))?;
     let request = Request::from_parts(parts, body);
@@ -70,10 +80,11 @@ async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -
         let detail = format!("this node belongs to {}; ask a tracker for a node of {group}", files.group());
         return Err(Problem::new(StatusCode::CONFLICT, "other_group", detail));
     }
-    let kind = match query.get("kind").as_deref() {
-        None | Some("normal") => UploadKind::Normal,
-        Some("appender") => UploadKind::Appender,
-        Some(_) => return Err(bad("bad_kind", "the parameter kind is normal or appender")),
+    let kind = match (kind, query.get("kind").as_deref()) {
+        (Some(kind), _) => kind,
+        (None, None | Some("normal")) => UploadKind::Normal,
+        (None, Some("appender")) => UploadKind::Appender,
+        (None, Some(_)) => return Err(bad("bad_kind", "the parameter kind is normal or appender")),
     };
     let base = base_url(request.headers());
     if is_multipart(request.headers()) {
@@ -110,6 +121,10 @@ async fn store<F: Files>(files: Arc<F>, settings: &Settings, request: Request) -
 }
 
 impl Stored {
+    pub(crate) fn file_id(&self) -> &str {
+        &self.file_id
+    }
+
     pub(crate) fn of(made: Committed, base: Option<&str>, filename: Option<String>) -> Self {
         let file_id = made.id.to_string();
         Self {
@@ -141,7 +156,7 @@ fn several(made: Vec<(Committed, Option<String>)>, base: Option<&str>) -> Respon
     created(None, &StoredFiles { files })
 }
 
-fn created(file_id: Option<&str>, body: &impl Serialize) -> Response {
+pub(super) fn created(file_id: Option<&str>, body: &impl Serialize) -> Response {
     let mut response = (StatusCode::CREATED, axum::Json(body)).into_response();
     let location = file_id.and_then(|id| HeaderValue::try_from(format!("/{id}")).ok());
     if let Some(location) = location {
@@ -191,7 +206,7 @@ impl Incoming {
     }
 
     /// Reads on for a while without keeping anything. Whoever sends more, or slower, sees the connection end.
-    async fn discard(&mut self) {
+    pub(super) async fn discard(&mut self) {
         let mut left = DISCARD;
         let reading = async {
             while let Ok(Some(bytes)) = self.next().await {
@@ -221,14 +236,14 @@ impl Incoming {
 /// Joins the small frames that arrive into pieces worth a trip to the disk. Slow clients get smaller pieces, so that what
 /// many of them have in memory is what they sent in the last moments.
 #[derive(Default)]
-struct Gather {
+pub(super) struct Gather {
     buffer: BytesMut,
     /// Bytes of the last piece.
     last: usize,
 }
 
 impl Gather {
-    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+    pub(crate) async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
         let mut end = None;
         while self.buffer.len() < PIECE {
             let bytes = match end {
@@ -256,12 +271,12 @@ impl Gather {
     }
 }
 
-fn is_multipart(headers: &HeaderMap) -> bool {
+pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -279,7 +294,7 @@ fn extension(ext: Option<&str>, filename: Option<&str>, headers: &HeaderMap) -> 
 }
 
 /// Scheme and authority that the client used.
-fn base_url(headers: &HeaderMap) -> Option<String> {
+pub(super) fn base_url(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(HOST)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     (!host.is_empty() && host.bytes().all(plain)).then(|| format!("http://{host}"))

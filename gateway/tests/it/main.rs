@@ -10,5 +10,6 @@ mod elsewhere;
 mod fake;
 mod files;
 mod policy;
+mod rest;
 mod sockets;
 mod uploads;

@@ -1,0 +1,322 @@
+//! Writes that belong to another member: its bytes pass through this node, or with `response_mode = redirect` the client is
+//! sent there. Who that is, a tracker says; nothing in the request does.
+//!
+//! What is passed on carries `Fdfs-Hop`, so it stays where it arrives, and headers of a proxy, so that a member on the same
+//! machine does not take the client for a local one.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{
+    AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
+use hyper_util::rt::TokioIo;
+use protocol::{FileId, GroupName};
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{sleep, timeout};
+
+use super::Served;
+use super::upload::Incoming;
+use crate::ResponseMode;
+use crate::authority::Scope;
+use crate::client::Client;
+use crate::elsewhere::{self, HOP, is_hop};
+use crate::files::{Carrier, Errand, Files, NoCarrier};
+use crate::problem::Problem;
+use crate::query::QueryString;
+use crate::settings::Settings;
+
+/// Longest wait for a connection to a member: they are near.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for an answer once the request was sent: the member may have to read a large file for its checksum.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest answer: a description of a file, or of several.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// What concerns one connection only (RFC 9110, 7.6.1), or is made anew for the next.
+const OF_ONE_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    EXPECT,
+    HOST,
+];
+/// What a client may have made up about those who passed its request on.
+const TOLD: [HeaderName; 3] =
+    [FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+
+/// Where a write is carried out.
+pub(super) enum Placed {
+    /// Here.
+    Here(Request),
+    /// Elsewhere: this is the answer.
+    Answered(Response),
+}
+
+/// Sends a write to where it belongs. The caller has checked that the client may ask for it.
+pub(super) async fn place<F: Files>(
+    served: &Served<F>,
+    errand: Errand<'_>,
+    request: Request,
+) -> Result<Placed, Problem> {
+    let (parts, body) = request.into_parts();
+    let carrier = carrier(served, &parts, errand).await?;
+    let request = Request::from_parts(parts, body);
+    match carrier {
+        Carrier::Here => Ok(Placed::Here(request)),
+        Carrier::Member { native, url: None } => Err(no_http(native)),
+        Carrier::Member { url: Some(url), .. } => {
+            Ok(Placed::Answered(Box::pin(send_on(&served.site.now(), &url, request)).await?))
+        }
+    }
+}
+
+/// The same for an upload, by its parameter `group`.
+pub(super) async fn place_upload<F: Files>(served: &Served<F>, request: Request) -> Result<Placed, Problem> {
+    let own = served.files.group();
+    let wanted = QueryString::of(request.uri()).get("group").and_then(|name| GroupName::parse(&name).ok());
+    let Some(group) = wanted.filter(|group| *group != own) else { return Ok(Placed::Here(request)) };
+    let (parts, body) = request.into_parts();
+    served.site.now().authority.check(&parts, Scope::Write, Some(group))?;
+    place(served, Errand::Upload(group), Request::from_parts(parts, body)).await
+}
+
+/// Who carries out a write. What a member sent on stays here.
+pub(super) async fn carrier<F: Files>(
+    served: &Served<F>,
+    parts: &Parts,
+    errand: Errand<'_>,
+) -> Result<Carrier, Problem> {
+    if is_hop(&parts.headers, QueryString::of(&parts.uri)) {
+        return Ok(Carrier::Here);
+    }
+    served.files.carrier(errand).await.map_err(|why| match why {
+        NoCarrier::Nobody => {
+            let detail = "the trackers name no member for this write: the group is unknown, or none of its members is in \
+                          service or has room";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_member", detail)
+        }
+        NoCarrier::NoTracker => {
+            let detail = "this write belongs to another member, and no tracker answers who that is; try again later";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_tracker", detail)
+        }
+    })
+}
+
+/// Deletes a file of another member for a request that names several.
+pub(super) async fn delete_at<F: Files>(
+    served: &Served<F>,
+    parts: &Parts,
+    native: SocketAddr,
+    url: Option<String>,
+    id: &FileId,
+) -> Result<StatusCode, Problem> {
+    let url = url.ok_or_else(|| no_http(native))?;
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = Method::DELETE;
+    *request.uri_mut() = Uri::try_from(format!("/v1/files/{id}")).map_err(|_| bad_url(&url))?;
+    if let Some(authorization) = parts.headers.get(AUTHORIZATION) {
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+    }
+    if let Some(client) = parts.extensions.get::<Client>() {
+        request.extensions_mut().insert(*client);
+    }
+    let response = Box::pin(pass_on(&served.site.now(), &url, request)).await?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(status);
+    }
+    let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let said: Said = serde_json::from_slice(&body).unwrap_or_default();
+    let code = if status == StatusCode::NOT_FOUND { "no_such_file" } else { "member_refused" };
+    Err(Problem::new(status, code, format!("{url} answered: {}", said.detail)))
+}
+
+/// A problem as another member describes it.
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default)]
+    detail: String,
+}
+
+async fn send_on(settings: &Settings, url: &str, request: Request) -> Result<Response, Problem> {
+    let is_clear = url.starts_with("http://");
+    if settings.response_mode == ResponseMode::Proxy && is_clear {
+        return pass_on(settings, url, request).await;
+    }
+    let response = elsewhere::redirect(url, request.uri());
+    let (parts, body) = request.into_parts();
+    // A client that waits for "100 Continue" sends nothing before it hears of the redirect.
+    if !parts.headers.contains_key(EXPECT) {
+        Incoming { body, patience: settings.body_timeout }.discard().await;
+    }
+    Ok(response)
+}
+
+/// A body that is passed on, and what became of it.
+struct Passing {
+    body: Mutex<Incoming>,
+    problem: std::sync::Mutex<Option<Problem>>,
+    /// The body has ended.
+    over: Notify,
+}
+
+/// Passes a request on to a member, and its answer back.
+async fn pass_on(settings: &Settings, url: &str, request: Request) -> Result<Response, Problem> {
+    let authority: Authority = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.trim_end_matches('/').parse().ok())
+        .ok_or_else(|| bad_url(url))?;
+    let (parts, body) = request.into_parts();
+    let waits = parts.headers.contains_key(EXPECT);
+    let is_empty = http_body::Body::is_end_stream(&body);
+    let passing = Arc::new(Passing {
+        body: Mutex::new(Incoming { body, patience: settings.body_timeout }),
+        problem: std::sync::Mutex::default(),
+        over: Notify::new(),
+    });
+    if is_empty {
+        passing.over.notify_one();
+    }
+    let body = if is_empty { Body::empty() } else { flow(Arc::clone(&passing)) };
+    let outcome = exchange(&authority, onward(&parts, &authority, body)?, &passing).await;
+    let of_body = passing.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    if let Some(problem) = of_body {
+        return Err(problem);
+    }
+    let refused = outcome.as_ref().map_or(true, |response| !response.status().is_success());
+    if refused && !waits {
+        passing.body.lock().await.discard().await;
+    }
+    outcome.map_err(|why| {
+        tracing::warn!(member = url, why, "a write cannot be passed on to the member that it belongs to");
+        let detail =
+            format!("the member that this write belongs to, {url}, does not answer ({why}); try again later");
+        Problem::new(StatusCode::BAD_GATEWAY, "member_unreachable", detail)
+    })
+}
+
+/// The body as it comes.
+fn flow(passing: Arc<Passing>) -> Body {
+    Body::from_stream(stream::try_unfold(passing, |passing| async move {
+        let next = passing.body.lock().await.next().await;
+        match next {
+            Ok(Some(bytes)) => Ok(Some((bytes, passing))),
+            Ok(None) => {
+                passing.over.notify_one();
+                Ok(None)
+            }
+            Err(problem) => {
+                let broken = std::io::Error::other(problem.code());
+                *passing.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(problem);
+                Err(broken)
+            }
+        }
+    }))
+}
+
+/// The request as the member gets it.
+fn onward(parts: &Parts, authority: &Authority, body: Body) -> Result<Request, Problem> {
+    let bad = || bad_url(authority.as_str());
+    let mut headers = parts.headers.clone();
+    for name in OF_ONE_HOP.iter().chain(&TOLD) {
+        headers.remove(name);
+    }
+    headers.insert(HOST, HeaderValue::try_from(authority.as_str()).map_err(|_| bad())?);
+    headers.insert(HOP, HeaderValue::from_static("1"));
+    headers.append(VIA, HeaderValue::from_static("1.1 fdfs"));
+    let client = parts.extensions.get::<Client>().map(|client| client.address.ip());
+    let client = client.map_or_else(
+        || "unknown".to_owned(),
+        |ip| if ip.is_ipv4() { ip.to_string() } else { format!("\"[{ip}]\"") },
+    );
+    headers.insert(FORWARDED, HeaderValue::try_from(format!("for={client}")).map_err(|_| bad())?);
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = Uri::try_from(target).map_err(|_| bad())?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// One request and its answer on a connection of its own.
+async fn exchange(authority: &Authority, request: Request, passing: &Passing) -> Result<Response, String> {
+    let address = (host(authority), authority.port_u16().unwrap_or(80));
+    let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map_err(|error| error.to_string())?,
+        Err(_) => return Err("no connection in time".to_owned()),
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut answered = pin!(async move {
+        let (head, body) =
+            sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        Ok(answer(head, body.to_bytes()))
+    });
+    let silence = async {
+        passing.over.notified().await;
+        sleep(ANSWER_TIMEOUT).await;
+    };
+    tokio::select! {
+        biased;
+        outcome = &mut answered => outcome,
+        // What the connection has received before its end is still there to be read.
+        _ = connection => answered.await,
+        () = silence => Err("no answer in time".to_owned()),
+    }
+}
+
+fn answer(head: http::response::Parts, body: Bytes) -> Response {
+    let mut headers: HeaderMap = head.headers;
+    for name in &OF_ONE_HOP {
+        headers.remove(name);
+    }
+    // This node speaks to browsers for itself.
+    let of_cors = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let names: Vec<HeaderName> = headers.keys().filter(of_cors).cloned().collect();
+    names.iter().for_each(|name| drop(headers.remove(name)));
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The host to connect to, without the brackets of an address of IPv6.
+fn host(authority: &Authority) -> &str {
+    authority.host().trim_start_matches('[').trim_end_matches(']')
+}
+
+fn no_http(native: SocketAddr) -> Problem {
+    let detail = format!(
+        "this write belongs to the member {native}, which says of no HTTP port that takes writes; use a client of FastDFS"
+    );
+    Problem::new(StatusCode::BAD_GATEWAY, "no_http", detail)
+}
+
+fn bad_url(url: &str) -> Problem {
+    tracing::error!(url, "the URL of a member cannot be used");
+    let detail =
+        "the member that this write belongs to says that its URL is something else; the node's log has it";
+    Problem::new(StatusCode::BAD_GATEWAY, "bad_member_url", detail)
+}
