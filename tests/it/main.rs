@@ -29,6 +29,7 @@ mod reference;
 mod refusals;
 mod reload;
 mod say;
+mod schedule_rest;
 mod signed_urls;
 mod stalled;
 mod theirs;

@@ -1,6 +1,7 @@
 //! REST on the tracker: health, scheduling, lists, and redirects to whom they name. One file a resource; what they do is
 //! the state's, which native clients use, too.
 
+mod admin;
 mod console;
 mod groups;
 mod pairs;
@@ -48,6 +49,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Routes {
         .on(Method::GET, "/v1/schedule/update/{file_id}", schedule::update)
         .on(Method::GET, "/v1/schedule/holders/{file_id}", schedule::holders)
         .on(Method::POST, "/v1/files", redirect::to_upload)
+        .merge(admin::routes())
         .on(Method::GET, "/{group}/{store_path}/{high}/{low}/{name}", redirect::to_file)
         .merge(console::routes())
         .with(|router| {

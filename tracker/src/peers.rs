@@ -9,6 +9,7 @@ pub(crate) mod last_run;
 pub(crate) mod pull;
 pub(crate) mod serve;
 mod set;
+pub(crate) mod tell;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -54,6 +54,7 @@ async fn ask(shared: &Arc<Shared>, method: Method, path: &str) -> (u16, HeaderMa
 async fn send(shared: &Arc<Shared>, mut request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
     let client = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000);
     request.extensions_mut().insert(ClientAddress(client));
+    request.extensions_mut().insert(gateway::Client { address: client, behind_proxy: false });
     gateway::routes::fold_file_id(request.uri_mut());
     let response = routes(Arc::clone(shared)).into_router().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
@@ -388,4 +389,70 @@ async fn trackers_and_their_leader_are_shown() {
     assert_eq!(body["leader"], "10.0.0.1:22122", "and goes on leading");
     let other = serde_json::json!({"address": "10.0.0.2:22122", "is_own": false, "is_leader": false});
     assert_eq!(body["trackers"][1], other);
+}
+
+/// Status and JSON of an admin call.
+async fn admin(shared: &Arc<Shared>, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
+    let (status, _, body) = send(shared, request).await;
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn admin_calls_say_what_they_did_or_why_not() {
+    let shared = shared(&["10.0.0.1", "10.0.0.2"]);
+    let offline = StorageId::parse("10.0.0.2").unwrap();
+    let mut groups = shared.state().groups().to_vec();
+    groups[0].member_mut(&offline).unwrap().status = StorageStatus::OFFLINE;
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = Cluster::restore(shared.state().rules().clone(), groups, Vec::new());
+    let saver = Saver::new(dir.path().to_path_buf());
+    let shared = Arc::new(Shared::new(cluster, saver, String::new(), 8888, LastRun::default()));
+    let group = "/v1/groups/group1";
+    for (method, path, body, expected) in [
+        ("DELETE", "/storages/10.0.0.1", "", (409, "storage_in_service")),
+        ("DELETE", "/storages/10.0.0.9", "", (404, "no_such_storage")),
+        ("DELETE", "", "", (409, "group_not_empty")),
+        ("PUT", "/trunk-server", "{}", (409, "trunk_files_off")),
+        ("PUT", "/trunk-server", "", (400, "bad_document")),
+        ("PUT", "/trunk-server", "{\"storage\": \"10.0.0.9\"}", (404, "no_such_storage")),
+        ("PUT", "/storages/10.0.0.1/mode", "{\"mode\": \"x\"}", (400, "bad_document")),
+        ("PUT", "/storages/10.0.0.1/mode", "{\"mode\": \"r\", \"more\": 1}", (400, "bad_document")),
+        ("PUT", "/storages/10.0.0.9/mode", "{\"mode\": \"r\"}", (404, "no_such_storage")),
+        ("POST", "/storages/10.0.0.1/mode", "", (405, "method_not_allowed")),
+    ] {
+        let (status, found) = admin(&shared, method, &format!("{group}{path}"), body).await;
+        assert_eq!((status, found["code"].as_str()), (expected.0, Some(expected.1)), "{method} {path}");
+    }
+    let own = serde_json::json!([{"address": null, "is_own": true, "outcome": "done"}]);
+    let mode = format!("{group}/storages/10.0.0.1/mode");
+    let (status, found) = admin(&shared, "PUT", &mode, "{\"mode\": \"r\"}").await;
+    assert_eq!((status, &found["mode"], &found["trackers"]), (200, &"r".into(), &own));
+    let (_, found) = json(&shared, &format!("{group}/storages/10.0.0.1")).await;
+    assert_eq!((&found["mode"], &found["configured_mode"]), (&"r".into(), &"rw".into()));
+    assert_eq!(json(&shared, "/v1/schedule/upload").await.0, 503, "nobody takes uploads now");
+    let path = format!("{group}/storages/10.0.0.2");
+    let (status, found) = admin(&shared, "DELETE", &path, "").await;
+    assert_eq!((status, &found["trackers"]), (200, &own));
+    let (status, found) = admin(&shared, "DELETE", &path, "").await;
+    assert_eq!((status, found["code"].as_str()), (409, Some("already_deleted")));
+    let saved = std::fs::read_to_string(dir.path().join("storage_servers_new.dat")).unwrap();
+    assert!(saved.contains("rw_mode=read") && !saved.contains("10.0.0.2"), "{saved}");
+}
+
+#[tokio::test]
+async fn admin_calls_are_taken_from_this_machine_only() {
+    let shared = shared(&["10.0.0.1"]);
+    for (method, path) in [
+        ("DELETE", "/v1/groups/group1"),
+        ("PUT", "/v1/groups/group1/trunk-server"),
+        ("DELETE", "/v1/groups/group1/storages/10.0.0.1"),
+        ("PUT", "/v1/groups/group1/storages/10.0.0.1/mode"),
+    ] {
+        for (name, value) in [("x-forwarded-for", "127.0.0.1"), ("origin", "http://evil.example")] {
+            let request = Request::builder().method(method).uri(path).header(name, value);
+            let (status, ..) = send(&shared, request.body(Body::empty()).unwrap()).await;
+            assert_eq!(status, 403, "{method} {path} with {name}");
+        }
+    }
 }

@@ -71,10 +71,10 @@ impl Cluster {
         Err(Status::ENOENT)
     }
 
-    /// Removes a group without members. Tombstones count no more than the reference lets them after a restart.
+    /// Removes a group without members. Tombstones do not count; in the reference they do until its restart.
     pub fn delete_group(&mut self, name: GroupName) -> Result<(), Refusal> {
         let at = self.position(name).map_err(|_| Status::ENOENT)?;
-        if self.groups.get(at).is_some_and(|group| !group.members.is_empty()) {
+        if self.groups.get(at).is_some_and(|group| group.members.iter().any(|member| !member.is_gone())) {
             return Err(Status::EBUSY);
         }
         self.groups.remove(at);

@@ -308,6 +308,10 @@ fn a_storage_is_deleted_once_it_is_out_of_service() {
     assert_eq!(sim.cluster.changelog_for(g, &id(B)), Ok(Vec::new()), "read once");
     assert_eq!(sim.cluster.delete_group(g), Err(Status::EBUSY));
     assert_eq!(sim.cluster.delete_group(group("other")), Err(Status::ENOENT));
+    let mut without_live_members = sim.cluster.groups().to_vec();
+    without_live_members[0].members.retain(Member::is_gone);
+    let mut gone = Cluster::restore(rules(), without_live_members, Vec::new());
+    assert_eq!(gone.delete_group(g), Ok(()), "tombstones do not keep a group");
     // It comes back as a new member that has read the log to its end.
     let (_, answer) = sim.join(A, &known("group1"));
     assert_eq!(answer.unwrap().status, StorageStatus::INIT);
