@@ -28,15 +28,19 @@ pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators) -> Outcome 
         return Outcome::Failed;
     }
     if headers.contains_key(IF_NONE_MATCH) {
-        // Weak comparison (8.8.3.2): our tags are strong, so only the other side's mark is dropped.
-        let same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == validators.etag;
-        if matches_any(headers, &IF_NONE_MATCH, same) {
+        if has_copy(headers, &validators.etag) {
             return Outcome::NotModified;
         }
     } else if date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| validators.modified <= date) {
         return Outcome::NotModified;
     }
     Outcome::Proceed
+}
+
+/// Whether `If-None-Match` names a tag. Compared weakly (8.8.3.2): our tags are strong, so only the other side's mark is
+/// dropped.
+pub(crate) fn has_copy(headers: &HeaderMap, etag: &str) -> bool {
+    matches_any(headers, &IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Whether the request's `Range` counts (13.1.5): no `If-Range`, or one that names this very version.

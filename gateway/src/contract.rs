@@ -3,10 +3,14 @@
 //! The document's `servers` say who: those of an operation, else of its path, else of the document. The build script makes
 //! JSON of it.
 
+mod served;
+
 use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::Value;
+
+pub use served::routes;
 
 /// The document as it was written.
 pub const YAML: &str = include_str!("../../openapi.yaml");

@@ -14,6 +14,7 @@ use http_body::Body as _;
 use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 use crate::client::Client;
+use crate::contract;
 use crate::error_pages::Wants;
 use crate::file_path::file_id;
 use crate::files::Files;
@@ -51,6 +52,7 @@ impl<F: Files> Gateway<F> {
     /// The gateway; `more` are routes of the daemon's own.
     pub fn new(files: Arc<F>, site: Site, more: Routes) -> Self {
         let routes = crate::rest::routes(Arc::clone(&files), site.clone()).merge(more);
+        let routes = routes.merge(contract::routes(contract::Server::Node));
         let list = routes.list().into();
         Self { files, site, routes: routes.into_router(), list, ready: Ready::default() }
     }
@@ -105,7 +107,8 @@ impl<F: Files> Gateway<F> {
             },
         };
         let mut response = answered.unwrap_or_else(|refusal| *refusal);
-        let holds_file = matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        let holds_file =
+            !is_route && matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
         if let Some((pages, wants)) = wants.filter(|_| !is_route) {
             response = pages.apply(wants, response);
         }
@@ -173,5 +176,7 @@ fn head_only(mut response: Response<Body>) -> Response<Body> {
 
 /// Whether a path is one of the routes; no group has such a name with what follows it.
 fn is_route(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz") || path == "/v1" || path.starts_with("/v1/")
+    matches!(path, "/healthz" | "/readyz" | "/docs" | "/openapi.yaml" | "/openapi.json")
+        || path == "/v1"
+        || path.starts_with("/v1/")
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
+use gateway::contract;
 use gateway::problem::Problem;
 use gateway::rest::method_not_allowed;
 use gateway::routes::Routes;
@@ -37,6 +38,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Routes {
         .on(Method::GET, "/healthz", healthz)
         .on(Method::GET, "/readyz", readyz)
         .on(Method::GET, "/v1/cluster", summary::summary)
+        .merge(contract::routes(contract::Server::Tracker))
         .on(Method::GET, "/v1/trackers", trackers::trackers)
         .on(Method::GET, "/v1/groups", groups::groups)
         .on(Method::GET, "/v1/groups/{group}", groups::group)

@@ -5,8 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use axum::body::Body;
+use gateway::Settings;
 use gateway::contract::{JSON, Operation, Server, operations};
+use http::Request;
 use serde_json::Value;
+
+use crate::ask::{ask, over};
+use crate::fake::Fake;
 
 fn document() -> Value {
     serde_json::from_str(JSON).unwrap()
@@ -66,6 +72,20 @@ fn references_lead_somewhere_and_all_components_are_used() {
             }
         }
     }
+    assert_none(&faults);
+}
+
+/// In `{description: One thing, and another}` the comma ends the description.
+#[test]
+fn no_comma_cuts_a_sentence() {
+    let document = document();
+    let mut faults = Vec::new();
+    walk(&document, "#", &mut |path, value| {
+        let keys = value.as_object().into_iter().flatten();
+        faults.extend(
+            keys.filter(|(key, _)| key.contains(' ')).map(|(key, _)| format!("{path}: '{key}' is a key")),
+        );
+    });
     assert_none(&faults);
 }
 
@@ -261,4 +281,42 @@ fn every_code_is_explained() {
         before = place;
     }
     assert_none(&faults);
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_asked_for_again_by_its_tag() {
+    let gateway = over(&Fake::new(), Settings::plain());
+    let get =
+        |path: &str| Request::builder().uri(path).header("host", "127.0.0.1").body(Body::empty()).unwrap();
+    for (path, kind) in [
+        ("/openapi.yaml", "application/yaml"),
+        ("/openapi.json", "application/json"),
+        ("/docs", "text/html; charset=utf-8"),
+    ] {
+        let answer = ask(&gateway, get(path)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, kind), "{path}");
+        assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
+        let mut again = get(path);
+        again.headers_mut().insert("if-none-match", answer.header("etag").parse().unwrap());
+        assert_eq!(ask(&gateway, again).await.status.as_u16(), 304, "{path}");
+        let mut other = get(path);
+        other.headers_mut().insert("if-none-match", "\"other\"".parse().unwrap());
+        assert_eq!(ask(&gateway, other).await.body, answer.body, "{path}");
+    }
+}
+
+/// Its policy names the hashes of its own script and style, and no host.
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let gateway = over(&Fake::new(), Settings::plain());
+    let request = Request::builder().uri("/docs").header("host", "127.0.0.1").body(Body::empty()).unwrap();
+    let answer = ask(&gateway, request).await;
+    let page = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert!(page.contains("data-server=\"node\""));
+    for outside in ["http://", "https://", "@script@", "@style@", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
 }
