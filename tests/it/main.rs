@@ -30,6 +30,7 @@ mod refusals;
 mod reload;
 mod say;
 mod schedule_rest;
+mod schemathesis;
 mod signed_urls;
 mod stalled;
 mod theirs;

@@ -1,0 +1,118 @@
+"""What Schemathesis needs to know of fdfs: who answers which path, and the IDs of files that are there.
+
+From the environment: FDFS_SERVER, who is tested, as openapi.yaml writes its address (http://127.0.0.1:8888 for a node);
+FDFS_NODE, where files are uploaded; FDFS_ANSWERS, a file that gets the number of answers of each operation by status.
+"""
+
+import atexit
+import collections
+import itertools
+import json
+import os
+import random
+
+import requests
+import schemathesis
+
+SERVER = os.environ["FDFS_SERVER"]
+NODE = os.environ["FDFS_NODE"]
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+FILE_URL = ("group", "store_path", "high", "low", "name")
+
+uploads = requests.Session()
+numbers = itertools.count()
+chance = random.Random(1)
+codes = {}
+answers = collections.defaultdict(collections.Counter)
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """Leaves out what the other server answers."""
+    codes.update(raw_schema["x-problem-codes"])
+    everywhere = raw_schema.pop("servers")
+    paths = raw_schema["paths"]
+    for path, item in list(paths.items()):
+        of_path = item.pop("servers", everywhere)
+        for method in METHODS & item.keys():
+            servers = item[method].pop("servers", of_path)
+            if all(server["url"] != SERVER for server in servers):
+                del item[method]
+        if not METHODS & item.keys():
+            del paths[path]
+    operations = [item[method] for item in paths.values() for method in METHODS & item.keys()]
+    for operation in operations:
+        content = operation.get("requestBody", {}).get("content", {})
+        # Of "*/*", Schemathesis takes forms for a kind like any other, and sends some that are none.
+        if "*/*" in content:
+            content["application/octet-stream"] = content.pop("*/*")
+        # A document cannot say that one parameter counts only where another is not.
+        given = operation.get("parameters", [])
+        operation["parameters"] = [parameter for parameter in given if parameter.get("name") != "attname"]
+    answers.update((operation["operationId"], collections.Counter()) for operation in operations)
+
+
+def new_file():
+    """The ID of a file that nobody else uses."""
+    number = next(numbers)
+    answer = uploads.post(
+        f"{NODE}/v1/files",
+        params={"filename": f"{number}.txt"},
+        data=f"file {number}\n".encode(),
+        timeout=10,
+    )
+    answer.raise_for_status()
+    return answer.json()["file_id"]
+
+
+def is_wrong_on_purpose(case, place):
+    """Whether a part of the request violates the document."""
+    info = next((info for where, info in case.meta.components.items() if where.name == place), None)
+    return info is not None and info.mode.name == "NEGATIVE"
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Names a file that is there, but for some requests: what is missing is worth asking for, too.
+
+    Not where the name is wrong on purpose, nor in stateful tests, which take it from an earlier answer.
+    """
+    if case.meta is None or case.meta.phase.name.name == "STATEFUL" or is_wrong_on_purpose(case, "PATH"):
+        return
+    parameters = case.path_parameters or {}
+    if chance.random() < 0.1:
+        return
+    if "file_id" in parameters:
+        parameters["file_id"] = new_file()
+    elif all(part in parameters for part in FILE_URL):
+        parameters.update(zip(FILE_URL, new_file().split("/")))
+
+
+@schemathesis.hook
+def filter_query(context, query):
+    """The document counts characters of a name, the server bytes."""
+    names = (query or {}).values()
+    return not any(isinstance(name, str) and len(name) <= 255 < len(name.encode()) for name in names)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    answers[case.operation.definition.raw["operationId"]][response.status_code] += 1
+
+
+@schemathesis.check
+def codes_are_explained(context, response, case):
+    """Every problem has a code of the document's table, with one of its statuses."""
+    kind = response.headers.get("content-type", [""])[0]
+    if not kind.startswith("application/problem+json") or response.request.method == "HEAD":
+        return
+    problem = response.json()
+    code, status = problem["code"], response.status_code
+    assert problem["status"] == status, f"the document says {problem['status']}"
+    assert status in codes.get(code, {"status": []})["status"], f"x-problem-codes: {code} lacks {status}"
+
+
+@atexit.register
+def count_answers():
+    with open(os.environ["FDFS_ANSWERS"], "w", encoding="utf-8") as file:
+        json.dump(answers, file)
