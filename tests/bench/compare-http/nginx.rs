@@ -18,6 +18,16 @@ const TLS_PORT: u16 = 8443;
 /// Where the module's configuration is, as its source has it compiled in.
 const MODULE_DIR: &str = "/etc/fdfs";
 
+/// Descriptors of a worker that are not for cached files.
+const OTHER_DESCRIPTORS: u64 = 9000;
+
+/// Descriptors that a worker may have. With fewer than it has files in its cache and connections, nginx answers nothing.
+fn descriptors() -> u64 {
+    const WANTED: u64 = 65_536;
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(WANTED);
+    if rustix::process::geteuid().is_root() { WANTED } else { most.clamp(OTHER_DESCRIPTORS + 1, WANTED) }
+}
+
 /// nginx as Debian has it.
 pub(crate) async fn plain(store: &Store, cores: &Cores) -> Option<Server> {
     let Some(program) = on_path("nginx").next() else {
@@ -26,10 +36,11 @@ pub(crate) async fn plain(store: &Store, cores: &Cores) -> Option<Server> {
     };
     let dir = made(store.dir.path().join("nginx"));
     let location = format!("location /group1/M00/ {{ alias {}/; }}", store.path.join("data").display());
-    let cache = "open_file_cache max=50000 inactive=600s; open_file_cache_valid 60s;";
+    let cached = (descriptors() - OTHER_DESCRIPTORS).min(50_000);
+    let cache = format!("open_file_cache max={cached} inactive=600s; open_file_cache_valid 60s;");
     let ip = address::fresh();
     let certificate = Certificate::make(&dir, ip);
-    let conf = configure(&dir, ip, cache, &location, certificate.as_ref());
+    let conf = configure(&dir, ip, &cache, &location, certificate.as_ref());
     let mut command = Command::new(program);
     command.args(["-e", "stderr", "-c"]).arg(conf);
     Some(start(Make::Nginx, ip, certificate.is_some(), &cores.server(&command), store).await)
@@ -103,11 +114,12 @@ fn configure(
         )
     });
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
-    let at = dir.display();
+    let (at, descriptors) = (dir.display(), descriptors());
     let text = format!(
         "{user}
 daemon off;
 worker_processes 1;
+worker_rlimit_nofile {descriptors};
 pid {at}/pid;
 events {{ worker_connections 8192; }}
 http {{
