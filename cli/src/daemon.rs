@@ -283,6 +283,10 @@ fn workers(kind: Kind) -> usize {
 pub(crate) fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
+        // Connections in the order in which they asked, as far as there are so many: else those that have been answered are
+        // looked at again before the others' first turn, and one in a hundred waits three times as long.
+        .event_interval(1024)
+        .global_queue_interval(8)
         .max_blocking_threads(16)
         .thread_keep_alive(Duration::from_secs(5))
         .enable_all()
