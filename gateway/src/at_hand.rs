@@ -10,16 +10,20 @@ use http::{HeaderMap, StatusCode};
 
 use crate::body::Body;
 
-/// What is asked of a path besides its whole content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a plain request says: lines that are there once at most, in ASCII.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plain<'a> {
     /// The path of the URL, as it came.
     pub path: &'a str,
-    /// `Range`, if there was one.
+    /// `Range`.
     pub range: Option<&'a str>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<&'a str>,
+    /// `If-Modified-Since`.
+    pub if_modified_since: Option<&'a str>,
 }
 
-/// A 200 or 206 that needs no more than to be written.
+/// A 200, 206 or 304 that needs no more than to be written.
 #[derive(Debug)]
 pub struct AtHand {
     /// Status line and headers, without `Date`, which is to follow.
@@ -41,14 +45,24 @@ pub(crate) struct Heads {
     whole: Bytes,
     /// Without what is different for each part.
     part: Bytes,
+    not_modified: Bytes,
 }
 
 impl Heads {
-    /// Those of a file that is answered as a whole with these headers.
-    pub(crate) fn of(mut headers: HeaderMap) -> Self {
-        let whole = write(StatusCode::OK, &headers);
-        headers.remove(CONTENT_LENGTH);
-        Self { whole, part: write(StatusCode::PARTIAL_CONTENT, &headers) }
+    /// Those of a file that is answered as a whole with these headers, and with those if a client has it.
+    pub(crate) fn of(mut whole: HeaderMap, not_modified: &HeaderMap) -> Self {
+        let all = write(StatusCode::OK, &whole);
+        whole.remove(CONTENT_LENGTH);
+        Self {
+            whole: all,
+            part: write(StatusCode::PARTIAL_CONTENT, &whole),
+            not_modified: write(StatusCode::NOT_MODIFIED, not_modified),
+        }
+    }
+
+    /// For a client that has it.
+    pub(crate) fn not_modified(&self) -> Bytes {
+        self.not_modified.clone()
     }
 
     /// For all of the file.

@@ -37,10 +37,28 @@ pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators) -> Outcome 
     Outcome::Proceed
 }
 
-/// Whether `If-None-Match` names a tag. Compared weakly (8.8.3.2): our tags are strong, so only the other side's mark is
-/// dropped.
+/// Whether the client has the file already, of requests whose only preconditions are one line of each of these at most.
+pub(crate) fn has_it(
+    if_none_match: Option<&str>,
+    if_modified_since: Option<&str>,
+    validators: &Validators,
+) -> bool {
+    match if_none_match {
+        Some(text) => matches(text, |tag| is_same(tag, &validators.etag)),
+        None => if_modified_since
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .is_some_and(|date| validators.modified <= date),
+    }
+}
+
+/// Whether `If-None-Match` names a tag.
 pub(crate) fn has_copy(headers: &HeaderMap, etag: &str) -> bool {
-    matches_any(headers, &IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    matches_any(headers, &IF_NONE_MATCH, |tag| is_same(tag, etag))
+}
+
+/// Compared weakly (8.8.3.2): our tags are strong, so only the other side's mark is dropped.
+fn is_same(tag: &str, etag: &str) -> bool {
+    tag.strip_prefix("W/").unwrap_or(tag) == etag
 }
 
 /// Whether the request's `Range` counts (13.1.5): no `If-Range`, or one that names this very version.
@@ -70,10 +88,11 @@ pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
 
 /// Whether a list of tags holds `*` or one that `same` accepts. Several lines are one list.
 fn matches_any(headers: &HeaderMap, name: &HeaderName, same: impl Fn(&str) -> bool) -> bool {
-    headers.get_all(name).iter().any(|line| {
-        let Ok(text) = line.to_str() else { return false };
-        text.trim() == "*" || tags(text).any(&same)
-    })
+    headers.get_all(name).iter().any(|line| line.to_str().is_ok_and(|text| matches(text, &same)))
+}
+
+fn matches(text: &str, same: impl Fn(&str) -> bool) -> bool {
+    text.trim() == "*" || tags(text).any(same)
 }
 
 /// The tags of a list; a comma inside quotes belongs to its tag.

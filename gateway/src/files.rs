@@ -67,6 +67,16 @@ impl OpenFile {
     }
 }
 
+impl OpenFile {
+    /// A part of the content, if it can be had without the disk.
+    pub(crate) fn read_now(&self, offset: u64, len: usize) -> Option<Bytes> {
+        let mut bytes = vec![0; len];
+        let mut slices = [io::IoSliceMut::new(&mut bytes)];
+        let read = preadv2(&self.file, &mut slices, self.offset + offset, ReadWriteFlags::NOWAIT);
+        read.is_ok_and(|read| read == len).then(|| bytes.into())
+    }
+}
+
 /// Tells one file under a name from the next one, without its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
@@ -290,6 +300,12 @@ pub trait Files: Send + Sync + 'static {
     /// What lies under the name now, if that can be told at once. Those who tell may have their files kept ready for
     /// the next request.
     fn version(&self, _id: &FileId) -> Option<Version> {
+        None
+    }
+
+    /// A number that changes when a name like this one loses its file, before anybody is told so; none if others than this
+    /// process do that every day. Those who have it may keep what [`Files::version`] said for a millisecond.
+    fn names_taken(&self, _id: &FileId) -> Option<u64> {
         None
     }
 

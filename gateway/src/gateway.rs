@@ -54,7 +54,8 @@ impl<F: Files> Gateway<F> {
         let routes = crate::rest::routes(Arc::clone(&files), site.clone()).merge(more);
         let routes = routes.merge(contract::routes(contract::Server::Node));
         let list = routes.list().into();
-        Self { files, site, routes: routes.into_router(), list, ready: Ready::default() }
+        let ready = Ready::new(site.now().file_cache);
+        Self { files, site, routes: routes.into_router(), list, ready }
     }
 
     /// Its routes, file URLs left out.
@@ -81,7 +82,7 @@ impl<F: Files> App for Gateway<F> {
             return None;
         }
         let entry = self.ready.get(&*self.files, &settings, plain.path)?;
-        read::at_hand(&*self.files, &settings, &entry, plain.range, connection.secure)
+        read::at_hand(&*self.files, &settings, &entry, plain, connection.secure)
     }
 }
 

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use protocol::FileId;
 
 use crate::access_log::Upstream;
-use crate::at_hand::AtHand;
+use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
@@ -55,7 +55,7 @@ pub(crate) async fn serve<F: Files>(
         Err(problem) => return refusal(problem),
     };
     let is_kept = kept.is_some();
-    let is_at_hand = is_kept && settings.is_plain() && is_unconditional(&request);
+    let is_at_hand = is_kept && settings.is_plain() && may_be_plain(&request);
     let found = match kept {
         Some(entry) => {
             files.sent_again(entry.len);
@@ -96,7 +96,10 @@ pub(crate) async fn serve<F: Files>(
     put(&mut headers, CACHE_CONTROL, cache_control.clone());
     match conditions::evaluate(request.headers(), &validators) {
         Outcome::Proceed => {}
-        Outcome::NotModified => return answer(StatusCode::NOT_MODIFIED, headers, Body::empty()),
+        Outcome::NotModified => {
+            let body = if is_at_hand { Body::empty().at_hand() } else { Body::empty() };
+            return answer(StatusCode::NOT_MODIFIED, headers, body);
+        }
         Outcome::Failed => {
             let detail = "the file is not the version that If-Match or If-Unmodified-Since names";
             return refusal(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail));
@@ -118,8 +121,9 @@ pub(crate) async fn serve<F: Files>(
     };
     let keep = match (&found, &plan) {
         // What is kept is for every client, so it must not depend on the codings that one takes.
-        (Found::Here(read), Plan::Never) if is_ordinary(&request) && !is_kept && !validators.mutable => {
-            ready.admits(uri.path()).then(|| (Arc::clone(&files), id.clone(), read.clone()))
+        (Found::Here(read), Plan::Never) if may_be_plain(&request) && !is_kept && !validators.mutable => {
+            let known = (id.clone(), validators.clone());
+            ready.admits(uri.path()).then(|| (Arc::clone(&files), known, read.clone()))
         }
         _ => None,
     };
@@ -132,8 +136,9 @@ pub(crate) async fn serve<F: Files>(
     if let Some(upstream) = upstream {
         response.extensions_mut().insert(upstream);
     }
-    if let Some((files, id, read)) = keep.filter(|_| response.status() == StatusCode::OK)
-        && let Some(entry) = Entry::of(uri.path(), settings, &files, id, read, response.headers().clone())
+    if let Some((files, known, read)) = keep
+        && let Some(headers) = headers_of_whole(&response, len)
+        && let Some(entry) = Entry::of(uri.path(), settings, &files, known, read, headers)
     {
         ready.keep(entry);
     }
@@ -145,19 +150,31 @@ pub(crate) async fn serve<F: Files>(
     }
 }
 
-/// Whether a request gets the whole file and nothing but its usual head.
-pub(crate) fn is_ordinary(request: &Request) -> bool {
-    is_unconditional(request) && !request.headers().contains_key(RANGE)
+/// What the answer with a whole file says, as another one of it shows.
+fn headers_of_whole(response: &Response<Body>, len: u64) -> Option<HeaderMap> {
+    let has_part = response.status() == StatusCode::PARTIAL_CONTENT;
+    let mut headers = response.headers().clone();
+    if has_part && headers.remove(CONTENT_RANGE).is_some() {
+        headers.insert(CONTENT_LENGTH, len.into());
+        return Some(headers);
+    }
+    (response.status() == StatusCode::OK).then_some(headers)
 }
 
-/// Whether a request gets what it asks for whatever is known of the file.
-fn is_unconditional(request: &Request) -> bool {
-    const CONDITIONS: [HeaderName; 5] =
-        [IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+/// Whether a request gets the whole file and nothing but its usual head.
+pub(crate) fn is_ordinary(request: &Request) -> bool {
+    const OTHERWISE: [HeaderName; 3] = [RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
+    let headers = request.headers();
+    may_be_plain(request) && !OTHERWISE.iter().any(|name| headers.contains_key(name))
+}
+
+/// Whether a request may be one for what is at hand.
+fn may_be_plain(request: &Request) -> bool {
+    const OTHERWISE: [HeaderName; 3] = [IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE];
     let headers = request.headers();
     request.method() == Method::GET
         && request.uri().query().is_none()
-        && !CONDITIONS.iter().any(|name| headers.contains_key(name))
+        && !OTHERWISE.iter().any(|name| headers.contains_key(name))
 }
 
 /// The answer of an ordinary request for a file that is ready.
@@ -173,11 +190,15 @@ pub(crate) fn at_hand(
     files: &impl Files,
     settings: &Settings,
     entry: &Entry,
-    range: Option<&str>,
+    plain: Plain<'_>,
     is_secure: bool,
 ) -> Option<AtHand> {
     let heads = entry.heads(settings, is_secure);
-    let wanted = range.map(|range| range::wanted(range, entry.len, settings.urls.max_ranges));
+    if entry.is_had(&plain) {
+        files.sent_again(entry.len);
+        return Some(AtHand::new(heads.not_modified(), Body::empty()));
+    }
+    let wanted = plain.range.map(|range| range::wanted(range, entry.len, settings.urls.max_ranges));
     let answer = match wanted {
         None | Some(Wanted::All) => AtHand::new(heads.whole(), entry.body()),
         Some(Wanted::One(part)) => AtHand::new(heads.part(&part, entry.len), entry.part(part)),

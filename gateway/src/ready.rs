@@ -1,29 +1,31 @@
 //! Files that were sent before, kept ready to be sent again: small ones with their content, larger ones open, each with
 //! the head of its answer.
 //!
-//! Only files that never change under their name are kept, and each time one is asked for, the name is looked up anew
-//! (one system call): a file that was deleted or replaced is not served. Memory and open files are bounded. Who is asked
+//! Only files that never change under their name are kept, and when one is asked for, the name is looked up anew (one
+//! system call): a file that was deleted or replaced is not served. Where this process alone takes names from files, that is
+//! done once a millisecond and after each name that was taken. Memory and open files are bounded. Who is asked
 //! for least goes first; what nobody asked for in a while is closed, so that a deleted file gives its room back.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::header::{CACHE_CONTROL, ETAG, HeaderName, LAST_MODIFIED};
+use http::{HeaderMap, Response, StatusCode};
 use protocol::FileId;
 use rustix::process::{Resource, getrlimit};
 
-use crate::at_hand::Heads;
+use crate::at_hand::{Heads, Plain};
 use crate::body::Body;
+use crate::conditions;
 use crate::file_body::{FileBody, Segment, Source, source};
 use crate::files::{Files, SmallRead, Version};
 use crate::settings::Settings;
+use crate::validators::Validators;
 
-/// Bytes of all contents and what belongs to them.
-const MAX_BYTES: usize = 64 << 20;
 /// Most open files, and the share of those that the process may open.
 const MAX_OPEN: u64 = 8192;
 const OPEN_SHARE: u64 = 4;
@@ -31,6 +33,12 @@ const OPEN_SHARE: u64 = 4;
 const ENTRY: usize = 1024;
 /// Room that the next entry may want.
 const TYPICAL: usize = 8 * 1024;
+/// What a 304 says of the headers of a whole file (RFC 9110, 15.4.5).
+const IN_NOT_MODIFIED: [HeaderName; 3] = [ETAG, LAST_MODIFIED, CACHE_CONTROL];
+/// No moment at all.
+const NEVER: u64 = 0;
+/// Parts of open files up to this size are read.
+const COPIED: usize = 16 * 1024;
 /// Parts with a lock of their own.
 const SHARDS: usize = 16;
 /// Open files that were not asked for between two of these are closed.
@@ -45,11 +53,14 @@ pub(crate) struct Entry {
     version: Version,
     /// Of an answer with all of the file.
     pub(crate) headers: HeaderMap,
+    validators: Validators,
     content: Held,
     pub(crate) len: u64,
     /// The heads of complete answers, in clear text and by TLS, once they were needed.
     heads: [OnceLock<Heads>; 2],
     is_used: AtomicBool,
+    /// When its name was last looked up, as [`Shelf::moment`] has it.
+    looked_at: AtomicU64,
 }
 
 impl Entry {
@@ -59,7 +70,7 @@ impl Entry {
         path: &str,
         settings: &Arc<Settings>,
         files: &Arc<F>,
-        id: FileId,
+        (id, validators): (FileId, Validators),
         read: SmallRead,
         headers: HeaderMap,
     ) -> Option<Self> {
@@ -74,8 +85,21 @@ impl Entry {
         };
         let settings = Arc::downgrade(settings);
         let is_used = AtomicBool::new(false);
+        let looked_at = AtomicU64::new(NEVER);
         let heads = Default::default();
-        Some(Self { path: path.into(), settings, id, version, headers, content, len, heads, is_used })
+        Some(Self {
+            path: path.into(),
+            settings,
+            id,
+            version,
+            headers,
+            validators,
+            content,
+            len,
+            heads,
+            is_used,
+            looked_at,
+        })
     }
 
     /// The file as it was read.
@@ -94,12 +118,26 @@ impl Entry {
     /// The heads of its answers.
     pub(crate) fn heads(&self, settings: &Settings, is_secure: bool) -> &Heads {
         let write = || {
-            let mut response = Response::new(());
-            *response.headers_mut() = self.headers.clone();
-            settings.policy.headers.finish(&mut response, true, is_secure);
-            Heads::of(response.into_parts().0.headers)
+            let finish = |status, headers, holds_file| {
+                let mut response = Response::new(());
+                (*response.status_mut(), *response.headers_mut()) = (status, headers);
+                settings.policy.headers.finish(&mut response, holds_file, is_secure);
+                response.into_parts().0.headers
+            };
+            let whole = finish(StatusCode::OK, self.headers.clone(), true);
+            let validators = IN_NOT_MODIFIED.into_iter().filter_map(|name| {
+                let value = self.headers.get(&name)?.clone();
+                Some((name, value))
+            });
+            let not_modified = finish(StatusCode::NOT_MODIFIED, validators.collect(), false);
+            Heads::of(whole, &not_modified)
         };
         self.heads[usize::from(is_secure)].get_or_init(write)
+    }
+
+    /// Whether a client that says so has it already.
+    pub(crate) fn is_had(&self, plain: &Plain<'_>) -> bool {
+        conditions::has_it(plain.if_none_match, plain.if_modified_since, &self.validators)
     }
 
     /// All of its content.
@@ -117,7 +155,14 @@ impl Entry {
                 let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
                 content.slice(bound(part.start)..bound(part.end)).into()
             }
-            Held::Open(source) => FileBody::new(Arc::clone(source), vec![Segment::File(part)]).into(),
+            Held::Open(source) => {
+                // What is little costs less in memory than on a way of its own.
+                let len = usize::try_from(part.end - part.start).ok().filter(|len| *len <= COPIED);
+                match len.and_then(|len| source.file().read_now(part.start, len)) {
+                    Some(bytes) => bytes.into(),
+                    None => FileBody::new(Arc::clone(source), vec![Segment::File(part)]).into(),
+                }
+            }
         }
     }
 
@@ -158,27 +203,40 @@ struct Shelf {
     max_bytes: usize,
     max_open: usize,
     is_swept: AtomicBool,
-}
-
-impl Default for Ready {
-    fn default() -> Self {
-        let nofile = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let max_open = usize::try_from(MAX_OPEN.min(nofile / OPEN_SHARE)).unwrap_or(0);
-        Self::with_room(MAX_BYTES, max_open)
-    }
+    began: Instant,
 }
 
 impl Ready {
+    /// Room for so many bytes.
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let nofile = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let max_open = usize::try_from(MAX_OPEN.min(nofile / OPEN_SHARE)).unwrap_or(0);
+        Self::with_room(max_bytes, max_open)
+    }
+
     fn with_room(max_bytes: usize, max_open: usize) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
         let (max_bytes, max_open) = (max_bytes / SHARDS, max_open / SHARDS);
-        Self(Arc::new(Shelf { shards, max_bytes, max_open, is_swept: AtomicBool::new(false) }))
+        Self(Arc::new(Shelf {
+            shards,
+            max_bytes,
+            max_open,
+            is_swept: AtomicBool::new(false),
+            began: Instant::now(),
+        }))
     }
 
     /// What was kept for a path, if the file under the name is still the same.
     pub(crate) fn get(&self, files: &impl Files, settings: &Arc<Settings>, path: &str) -> Option<Arc<Entry>> {
         let entry = self.find(path, settings)?;
+        // Before the look: what is taken meanwhile is looked for the next time.
+        let moment = files.names_taken(&entry.id).map(|taken| self.0.moment(taken));
+        if moment == Some(entry.looked_at.load(Ordering::Relaxed)) {
+            return Some(entry);
+        }
         if files.version(&entry.id) == Some(entry.version) {
+            entry.looked_at.store(moment.unwrap_or(NEVER), Ordering::Relaxed);
             return Some(entry);
         }
         self.remove(&entry);
@@ -236,6 +294,13 @@ impl Ready {
 }
 
 impl Shelf {
+    /// One millisecond in which no file has lost its name.
+    fn moment(&self, names_taken: u64) -> u64 {
+        const OF_NAMES: u32 = 24;
+        let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(0);
+        (milliseconds + 1) << OF_NAMES | names_taken & ((1 << OF_NAMES) - 1)
+    }
+
     fn shard(&self, path: &str) -> MutexGuard<'_, Shard> {
         // Names end in random characters and an extension.
         let sum =

@@ -26,6 +26,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// What is done about files that only other members have.
     pub response_mode: ResponseMode,
+    /// Bytes of memory for files that are kept ready; from the start on.
+    pub(crate) file_cache: u64,
     pub(crate) urls: FileUrls,
     pub(crate) error_pages: Option<ErrorPages>,
     pub(crate) access_log: Option<AccessLog>,
@@ -50,6 +52,7 @@ impl Settings {
             authority: Authority::new(Writers::Loopback, None),
             body_timeout: Duration::from_secs(60),
             response_mode: ResponseMode::default(),
+            file_cache: FileUrlConf::default().file_cache,
             urls: FileUrls::of(&FileUrlConf::default()),
             error_pages: None,
             access_log: None,
@@ -94,6 +97,7 @@ impl Settings {
         let compression = Compression::new(&conf.compression);
         Ok(Self {
             mime,
+            file_cache: conf.file_urls.file_cache,
             urls,
             error_pages,
             authority,

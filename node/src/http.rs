@@ -77,6 +77,10 @@ impl Files for NodeFiles {
         if self.is_own(id) { self.store.reader().version(&id.name) } else { None }
     }
 
+    fn names_taken(&self, id: &FileId) -> Option<u64> {
+        if self.is_own(id) { self.store.reader().names_taken(&id.name) } else { None }
+    }
+
     fn sent_again(&self, len: u64) {
         self.store.counters().downloaded(len);
     }

@@ -17,10 +17,12 @@ fn entry(path: &str, settings: &Arc<Settings>, content: Held) -> Entry {
         id: "group1/M00/00/00/fwAgAWsG2MmAOT6CAAAACo7fR3c525.jpg".parse().unwrap(),
         version: version(),
         headers: HeaderMap::new(),
+        validators: Validators { etag: String::new(), modified: SystemTime::UNIX_EPOCH, mutable: false },
         content,
         len: 0,
         heads: Default::default(),
         is_used: AtomicBool::new(false),
+        looked_at: AtomicU64::new(NEVER),
     }
 }
 

@@ -32,19 +32,28 @@ impl<'a> PlainGet<'a> {
         if !is_get || !target.starts_with('/') || target.contains('?') {
             return None;
         }
-        let (mut hosts, mut is_last, mut range) = (0, false, None);
+        let (mut hosts, mut is_last) = (0, false);
+        let mut plain = Plain { path: target, ..Plain::default() };
         for Header { name, value } in request.headers.iter() {
             match meaning(name) {
                 Meaning::None => {}
                 Meaning::Host => hosts += 1,
-                Meaning::Range if range.is_none() => range = Some(std::str::from_utf8(value).ok()?),
+                Meaning::Range => set(&mut plain.range, value)?,
+                Meaning::IfNoneMatch => set(&mut plain.if_none_match, value)?,
+                Meaning::IfModifiedSince => set(&mut plain.if_modified_since, value)?,
                 Meaning::Connection if value.eq_ignore_ascii_case(b"keep-alive") => {}
                 Meaning::Connection if value.eq_ignore_ascii_case(b"close") => is_last = true,
-                Meaning::Connection | Meaning::Range | Meaning::Counts => return None,
+                Meaning::Connection | Meaning::Counts => return None,
             }
         }
-        (hosts == 1).then_some(Self { plain: Plain { path: target, range }, len, is_last })
+        (hosts == 1).then_some(Self { plain, len, is_last })
     }
+}
+
+/// Takes a line that may be there once.
+fn set<'a>(line: &mut Option<&'a str>, value: &'a [u8]) -> Option<()> {
+    let value = std::str::from_utf8(value).ok().filter(|value| value.is_ascii())?;
+    line.replace(value).is_none().then_some(())
 }
 
 /// What a header means for the answer of a file.
@@ -53,6 +62,8 @@ enum Meaning {
     Host,
     Connection,
     Range,
+    IfNoneMatch,
+    IfModifiedSince,
     /// Something that only the whole of the gateway can tell.
     Counts,
 }
@@ -67,7 +78,9 @@ fn meaning(name: &str) -> Meaning {
         7 if is("upgrade") => Meaning::Counts,
         14 if is("content-length") => Meaning::Counts,
         17 if is("transfer-encoding") => Meaning::Counts,
-        // Preconditions, known and unknown ones.
+        13 if is("if-none-match") => Meaning::IfNoneMatch,
+        17 if is("if-modified-since") => Meaning::IfModifiedSince,
+        // Other preconditions, known and unknown ones.
         4.. if name.as_bytes()[..3].eq_ignore_ascii_case(b"if-") => Meaning::Counts,
         _ => Meaning::None,
     }
@@ -81,6 +94,7 @@ mod tests {
         let get = PlainGet::decode(head.as_bytes())?;
         assert_eq!(get.len, head.find("\r\n\r\n").unwrap() + 4);
         assert_eq!(get.plain.range.is_some(), head.contains("Range"));
+        assert_eq!(get.plain.if_none_match.is_some(), head.contains("If-None-Match:"));
         Some((get.plain.path, get.is_last))
     }
 
@@ -91,6 +105,7 @@ mod tests {
             ("hOST:a\r\nUser-Agent: x\r\nAccept-Encoding: gzip\r\nCookie: If-Match=1", false),
             ("Host: a\r\nConnection: Keep-Alive", false),
             ("Host: a\r\nRange: bytes=0-", false),
+            ("Host: a\r\nIf-None-Match: *\r\nif-modified-since: x", false),
             ("Host: a\r\nConnection: close", true),
             ("Host: a\r\nConnection: keep-alive\r\nconnection: CLOSE", true),
         ] {
@@ -121,8 +136,10 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\nRange: bytes=1-\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-\r\nIf-Range: x\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nif-NONE-match: *\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nif-NONE-match: *\r\nIf-None-Match: *\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"\u{e4}\"\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nIf-Match: *\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nIf-Unmodified-Since: x\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nIf-Range: x\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n",

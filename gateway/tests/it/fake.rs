@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -111,6 +111,7 @@ pub struct State {
     /// Uploads that were dropped without a commit.
     pub abandoned: AtomicUsize,
     next: AtomicU32,
+    names_taken: AtomicU64,
 }
 
 /// The store; clones are the same one.
@@ -136,6 +137,7 @@ impl Fake {
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             next: AtomicU32::new(1),
+            names_taken: AtomicU64::new(0),
         }))
     }
 
@@ -179,13 +181,19 @@ impl Fake {
 
     /// Lets another member have a file that is here.
     pub fn move_away(&self, id: &str) {
-        let entry = self.0.stored.lock().unwrap().remove(id).unwrap();
+        let entry = self.take_away(id).unwrap();
         self.0.elsewhere.lock().unwrap().insert(id.to_owned(), entry);
     }
 
     /// Nobody has a file any more.
     pub fn lose(&self, id: &str) {
-        self.0.stored.lock().unwrap().remove(id).unwrap();
+        self.take_away(id).unwrap();
+    }
+
+    fn take_away(&self, id: &str) -> Option<Entry> {
+        let gone = self.0.stored.lock().unwrap().remove(id);
+        self.0.names_taken.fetch_add(1, Ordering::SeqCst);
+        gone
     }
 
     /// From now on reads of this file do not end, until no file hangs.
@@ -457,6 +465,10 @@ impl Files for Fake {
         self.0.stored.lock().unwrap().get(&id.to_string())?.version
     }
 
+    fn names_taken(&self, _: &FileId) -> Option<u64> {
+        Some(self.0.names_taken.load(Ordering::SeqCst))
+    }
+
     async fn read_at(&self, _: &FileId, file: &OpenFile, offset: u64, len: usize) -> io::Result<Bytes> {
         let left = usize::try_from(file.len.saturating_sub(offset)).unwrap();
         let mut bytes = vec![0; len.min(left)];
@@ -480,7 +492,7 @@ impl Files for Fake {
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
-        let gone = self.0.stored.lock().unwrap().remove(&id.to_string());
+        let gone = self.take_away(&id.to_string());
         self.0.metadata.lock().unwrap().remove(&id.to_string());
         gone.map(|_| ()).ok_or(WriteError::NotFound)
     }

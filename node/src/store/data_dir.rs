@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::file_id::SubDir;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
@@ -19,6 +20,8 @@ pub(super) struct DataDir {
     fd: OwnedFd,
     /// `<store path>/data`, as configured: targets of links are written with it.
     path: PathBuf,
+    /// Names that were taken from their files through this.
+    taken: AtomicU64,
 }
 
 impl DataDir {
@@ -26,7 +29,7 @@ impl DataDir {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::openat(CWD, &path, flags, Mode::empty())?;
-        Ok(Self { fd, path })
+        Ok(Self { fd, path, taken: AtomicU64::new(0) })
     }
 
     /// The directory's path as configured.
@@ -79,17 +82,32 @@ impl DataDir {
 
     /// Gives a file another name, if nothing has it yet.
     pub(super) fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)?)
+        fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)?;
+        self.took_name();
+        Ok(())
     }
 
     /// Gives a file another name, over what has it.
     pub(super) fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(fs::renameat(&self.fd, from, &self.fd, to)?)
+        fs::renameat(&self.fd, from, &self.fd, to)?;
+        self.took_name();
+        Ok(())
     }
 
     /// Removes a file or link.
     pub(super) fn unlink(&self, name: &str) -> io::Result<()> {
-        Ok(fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        fs::unlinkat(&self.fd, name, AtFlags::empty())?;
+        self.took_name();
+        Ok(())
+    }
+
+    fn took_name(&self) {
+        self.taken.fetch_add(1, Ordering::Release);
+    }
+
+    /// A number that changes when a file loses its name through this, before anybody is told so.
+    pub(super) fn names_taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
     }
 
     /// Size, times and type of what has the name, links not followed.

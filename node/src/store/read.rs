@@ -87,6 +87,11 @@ impl Reader {
         Version::of(&path.dir.stat(name.true_name()).ok()?)
     }
 
+    /// A number that changes when a file on the store path of this name loses its name through this process.
+    pub fn names_taken(&self, name: &LogicName) -> Option<u64> {
+        Some(self.0.path(name.store_path())?.dir.names_taken())
+    }
+
     /// Reads a part of an open file. Blocking work is done on the store path's threads.
     pub async fn read_at(
         &self,

@@ -23,6 +23,11 @@ async fn get(node: &Running, id: &FileId) -> (u16, String) {
     (status.expect("a head has a status"), body.to_owned())
 }
 
+/// What is not done by the node itself counts in the next millisecond.
+async fn a_moment() {
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+}
+
 /// Uploads a file and asks for it until it must be ready.
 async fn warm(node: &Running, content: &str) -> FileId {
     let id = node.upload(content.as_bytes(), "txt").await;
@@ -48,6 +53,7 @@ async fn a_file_that_is_deleted_is_not_served_again() {
 
         let by_hand = warm(&node, &content).await;
         fs::remove_file(node.path(&by_hand)).unwrap();
+        a_moment().await;
         assert_eq!(get(&node, &by_hand).await.0, 404, "{len}");
     }
 }
@@ -61,11 +67,14 @@ async fn a_file_that_is_replaced_is_served_as_it_is_now() {
         let beside = node.path(&id).with_extension("new");
         fs::write(&beside, &other).unwrap();
         fs::rename(&beside, node.path(&id)).unwrap();
+        a_moment().await;
         assert_eq!(get(&node, &id).await, (200, other), "{len}");
         // Shorter than its name says, so it is no longer what the name describes.
         fs::write(node.path(&id), "short").unwrap();
+        a_moment().await;
         assert_eq!(get(&node, &id).await, (200, "short".to_owned()), "{len}");
         fs::write(node.path(&id), "other").unwrap();
+        a_moment().await;
         assert_eq!(get(&node, &id).await, (200, "other".to_owned()), "{len}");
     }
 }

@@ -36,7 +36,8 @@ async fn what_was_sent_is_at_hand_until_it_is_gone() {
     let gateway = over(&store, Settings::plain());
     let id = store.add(&UploadKind::Normal, "txt", b"content");
     let changing = store.add(&UploadKind::Appender, "txt", b"content");
-    let is_at_hand = |path: &str, range| gateway.at_hand(&here(), Plain { path, range }).is_some();
+    let is_at_hand =
+        |path: &str, range| gateway.at_hand(&here(), Plain { path, range, ..Plain::default() }).is_some();
     let path = format!("/{id}");
     assert!(!is_at_hand(&path, None));
     for id in [&id, &changing] {
@@ -57,8 +58,15 @@ async fn heads_and_bodies_are_those_of_hyper() {
         let target = format!("/{}", server.store.add(&UploadKind::Normal, "html", &content));
         let mut client = server.connect().await;
         answer(&mut client, &get(&target)).await;
-        for more in ["", "Range: bytes=0-0\r\n", "Range: bytes=-3\r\n", "Range: bytes=9-\r\n", "Range: x\r\n"]
-        {
+        let conditions = [
+            "If-None-Match: *\r\n",
+            "If-None-Match: \"a\"\r\nIf-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT\r\n",
+            "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+            "If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\nRange: bytes=0-0\r\n",
+        ];
+        let ranges =
+            ["", "Range: bytes=0-0\r\n", "Range: bytes=-3\r\n", "Range: bytes=9-\r\n", "Range: x\r\n"];
+        for more in ranges.iter().chain(&conditions) {
             let mut client = server.connect().await;
             let fast = answer(&mut client, &odd_get(&target, more).replacen("  ", " ", 1)).await;
             let slow = answer(&mut client, &odd_get(&target, more)).await;

@@ -14,6 +14,9 @@ const CHARSET_TYPES: [&str; 6] = [
 /// What caches are told of files that never change.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// 25,000 files of 4 KB.
+const FILE_CACHE: u64 = 128 << 20;
+
 /// How files are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileUrlConf {
@@ -29,6 +32,8 @@ pub struct FileUrlConf {
     pub charset_types: Vec<String>,
     /// `flv_extension`, if `flv_support` is on: files that `?start=` cuts.
     pub flv_extension: Option<String>,
+    /// `http.file_cache`: bytes of memory for small files that were sent, to be sent again; 0 keeps none.
+    pub file_cache: u64,
     /// `http.merge_slashes`: `//` in a path is read as `/`.
     pub merge_slashes: bool,
 }
@@ -42,6 +47,7 @@ impl Default for FileUrlConf {
             charset: None,
             charset_types: CHARSET_TYPES.map(str::to_owned).to_vec(),
             flv_extension: None,
+            file_cache: FILE_CACHE,
             merge_slashes: true,
         }
     }
@@ -66,6 +72,7 @@ impl FileUrlConf {
                 text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect()
             }),
             flv_extension: read_flv_extension(keys),
+            file_cache: keys.bytes("http.file_cache", FILE_CACHE),
             merge_slashes: keys.flag("http.merge_slashes", true),
         }
     }
@@ -136,7 +143,7 @@ mod tests {
         let conf = read(
             "http.max_ranges = 5\nhttp.cache_control = public, max-age=60\nhttp.cache_control_changing = off\n\
              http.charset = utf-8\nhttp.charset_types = text/plain TEXT/CSV\nflv_support = true\nflv_extension = .f4v\n\
-             http.merge_slashes = off",
+             http.merge_slashes = off\nhttp.file_cache = 1g",
         );
         let expected = FileUrlConf {
             max_ranges: 5,
@@ -145,6 +152,7 @@ mod tests {
             charset: Some("utf-8".to_owned()),
             charset_types: vec!["text/plain".to_owned(), "text/csv".to_owned()],
             flv_extension: Some("f4v".to_owned()),
+            file_cache: 1 << 30,
             merge_slashes: false,
         };
         assert_eq!(conf.unwrap(), expected);
