@@ -5,6 +5,7 @@ mod connection;
 mod doze;
 mod edge;
 mod fast_path;
+mod gathered;
 mod http2;
 mod inlet;
 mod limits;

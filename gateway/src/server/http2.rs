@@ -22,6 +22,7 @@ use tracing::debug;
 
 use super::clocked::Clocked;
 use super::connection::Serving;
+use super::gathered::Gathered;
 use super::phase::Sending;
 use super::{App, HttpLimits};
 use crate::body::{Body, Data};
@@ -35,7 +36,9 @@ const WINDOW: u32 = 1 << 20;
 /// Bytes of an answer that a stream holds until the client takes them.
 const SEND_BUFFER: usize = 128 << 10;
 /// Longest slice of an answer that is handed over at once: a frame.
-const SLICE: usize = 16 << 10;
+const SLICE: usize = (16 << 10) - FRAME_HEAD;
+/// Bytes of the head of a frame (RFC 9113, 4.1): a frame with it fills one record of TLS, and does not begin a second one.
+const FRAME_HEAD: usize = 9;
 /// How often a silent peer is asked whether it is still there while it has streams, and how long it may think.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(20);
@@ -61,7 +64,7 @@ pub(super) async fn serve<A: App>(serving: Serving<A>, io: impl Read + Write + U
     let Serving { requests, stop, tasks, .. } = serving;
     let requests = Arc::new(requests);
     let (limits, phase) = (Arc::clone(&requests.limits), Arc::clone(&requests.phase));
-    let io = Clocked::multiplexed(io, Arc::clone(&phase), limits.patience());
+    let io = Clocked::multiplexed(Gathered::new(io), Arc::clone(&phase), limits.patience());
     let over = CancellationToken::new();
     // No stream outlives the connection, which may be dropped as well.
     let _guard = over.clone().drop_guard();
