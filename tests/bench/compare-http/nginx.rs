@@ -19,13 +19,14 @@ const TLS_PORT: u16 = 8443;
 const MODULE_DIR: &str = "/etc/fdfs";
 
 /// Descriptors of a worker that are not for cached files.
-const OTHER_DESCRIPTORS: u64 = 9000;
+const OTHER_DESCRIPTORS: u64 = 2500;
 
 /// Descriptors that a worker may have. With fewer than it has files in its cache and connections, nginx answers nothing.
 fn descriptors() -> u64 {
     const WANTED: u64 = 65_536;
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(WANTED);
-    if rustix::process::geteuid().is_root() { WANTED } else { most.clamp(OTHER_DESCRIPTORS + 1, WANTED) }
+    // A container's root may not go past it either.
+    most.clamp(OTHER_DESCRIPTORS + 1, WANTED)
 }
 
 /// nginx as Debian has it.
