@@ -12,8 +12,8 @@ use super::ini::{Entry, Ini};
 use super::schema::{self, Files, Kind};
 use super::server_address::ServerAddress;
 use super::value::{
-    Doubt, Lenient, TimeOfDay, parse_bool, parse_bytes, parse_int, parse_seconds, parse_text,
-    parse_time_of_day,
+    Doubt, Lenient, TimeOfDay, parse_bool, parse_bytes, parse_int, parse_seconds, parse_seconds_with_unit,
+    parse_text, parse_time_of_day,
 };
 
 /// Servers that one list may name.
@@ -162,7 +162,7 @@ impl<'a> KeyReader<'a> {
     /// Seconds that must be positive; anything else is the default.
     pub(super) fn seconds(&mut self, key: &str, default: u32) -> Duration {
         let value = match self.entry(key, Kind::Seconds) {
-            Some(entry) => self.settle(entry, parse_seconds(&entry.value)),
+            Some(entry) => self.settle(entry, seconds_parser(key)(&entry.value)),
             None => i64::from(default),
         };
         if value > 0 {
@@ -175,7 +175,7 @@ impl<'a> KeyReader<'a> {
     /// Seconds where 0 means "off"; negative ones are read as 0.
     pub(super) fn seconds_or_zero(&mut self, key: &str, default: u32) -> Duration {
         let value = match self.entry(key, Kind::Seconds) {
-            Some(entry) => self.settle(entry, parse_seconds(&entry.value)),
+            Some(entry) => self.settle(entry, seconds_parser(key)(&entry.value)),
             None => i64::from(default),
         };
         let seconds = u64::try_from(value).unwrap_or_else(|_| {
@@ -331,5 +331,15 @@ impl<'a> KeyReader<'a> {
                 default
             }
         }
+    }
+}
+
+/// How a key's seconds are read. Those of FastDFS's daemons and module are read as C does, so that a file means the same to both;
+/// the others have nginx's names and take its units.
+fn seconds_parser(key: &str) -> fn(&str) -> Lenient<i64> {
+    if key.starts_with("http.") && !key.starts_with("http.anti_steal.") {
+        parse_seconds_with_unit
+    } else {
+        parse_seconds
     }
 }

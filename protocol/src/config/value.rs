@@ -149,6 +149,15 @@ pub fn parse_seconds(text: &str) -> Lenient<i64> {
     })
 }
 
+/// Seconds of a key that only we read: a unit means what it says.
+pub fn parse_seconds_with_unit(text: &str) -> Lenient<i64> {
+    let read = parse_seconds(text);
+    match read.doubt {
+        Some(Doubt { why: Why::Unit { plain }, .. }) => lenient(plain, None),
+        _ => read,
+    }
+}
+
 fn parse_number(text: &str, unit_value: fn(&str) -> Option<i64>) -> Lenient<i64> {
     let (number, rest) = split_int(text);
     let Some(number) = number else {

@@ -66,6 +66,21 @@ fn seconds_take_no_unit() {
 }
 
 #[test]
+fn seconds_of_our_own_keys_take_units() {
+    for (text, value, says) in [
+        ("30", 30, ""),
+        ("30s", 30, ""),
+        ("2m", 120, ""),
+        ("1 h", 3600, ""),
+        ("1d", 86_400, ""),
+        ("500ms", 500, "text behind the value"),
+        ("soon", 0, "not a number"),
+    ] {
+        check(text, parse_seconds_with_unit(text), value, says);
+    }
+}
+
+#[test]
 fn sizes_take_units_of_1024() {
     for (text, value) in [
         ("0", Some(0)),
