@@ -45,6 +45,28 @@ impl Segment {
     }
 }
 
+/// All of a body that is so short that to copy it costs less than to send its parts on ways of their own; `None` for others,
+/// and if the disk would have to be waited for.
+pub(crate) fn little(file: &OpenFile, segments: &[Segment]) -> Option<Bytes> {
+    const LITTLE: u64 = 16 * 1024;
+    let len = len_of(segments);
+    if len > LITTLE {
+        return None;
+    }
+    let mut whole = Vec::with_capacity(usize::try_from(len).ok()?);
+    for segment in segments {
+        match segment {
+            Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
+            Segment::File(part) => {
+                let start = whole.len();
+                whole.resize(start + usize::try_from(part.end - part.start).ok()?, 0);
+                file.read_now(part.start, &mut whole[start..])?;
+            }
+        }
+    }
+    Some(whole.into())
+}
+
 /// Segments in order. Most answers have one, which needs no memory of its own.
 #[derive(Default)]
 struct Segments {

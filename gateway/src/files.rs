@@ -68,12 +68,11 @@ impl OpenFile {
 }
 
 impl OpenFile {
-    /// A part of the content, if it can be had without the disk.
-    pub(crate) fn read_now(&self, offset: u64, len: usize) -> Option<Bytes> {
-        let mut bytes = vec![0; len];
-        let mut slices = [io::IoSliceMut::new(&mut bytes)];
+    /// Fills `buffer` with a part of the content, if it can be had without the disk.
+    pub(crate) fn read_now(&self, offset: u64, buffer: &mut [u8]) -> Option<()> {
+        let (len, mut slices) = (buffer.len(), [io::IoSliceMut::new(buffer)]);
         let read = preadv2(&self.file, &mut slices, self.offset + offset, ReadWriteFlags::NOWAIT);
-        read.is_ok_and(|read| read == len).then(|| bytes.into())
+        read.is_ok_and(|read| read == len).then_some(())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::body::Body;
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
-use crate::file_body::{FileBody, Segment, len_of, source};
+use crate::file_body::{FileBody, Segment, len_of, little, source};
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
 use crate::problem::Problem;
 use crate::query::QueryString;
@@ -336,9 +336,10 @@ impl<F: Files> Content<F> {
     async fn body(self, segments: Vec<Segment>) -> Result<Body, FindError> {
         match self.found {
             Found::Here(SmallRead::Content { content, .. }) => Ok(cut(&content, &segments).into()),
-            Found::Here(SmallRead::Large(file)) => {
-                Ok(FileBody::new(source(self.files, self.id, file), segments).into())
-            }
+            Found::Here(SmallRead::Large(file)) => Ok(match little(&file, &segments) {
+                Some(bytes) => bytes.into(),
+                None => FileBody::new(source(self.files, self.id, file), segments).into(),
+            }),
             // Boxed, as is the search: each connection has room for the largest answer, and this one is rare.
             Found::Elsewhere(file) => Box::pin(elsewhere::body(file, segments)).await,
         }

@@ -21,7 +21,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::at_hand::{Heads, Plain};
 use crate::body::Body;
 use crate::conditions;
-use crate::file_body::{FileBody, Segment, Source, source};
+use crate::file_body::{self, FileBody, Segment, Source, source};
 use crate::files::{Files, SmallRead, Version};
 use crate::settings::Settings;
 use crate::validators::Validators;
@@ -37,8 +37,6 @@ const TYPICAL: usize = 8 * 1024;
 const IN_NOT_MODIFIED: [HeaderName; 3] = [ETAG, LAST_MODIFIED, CACHE_CONTROL];
 /// No moment at all.
 const NEVER: u64 = 0;
-/// Parts of open files up to this size are read.
-const COPIED: usize = 16 * 1024;
 /// Parts with a lock of their own.
 const SHARDS: usize = 16;
 /// Open files that were not asked for between two of these are closed.
@@ -156,11 +154,10 @@ impl Entry {
                 content.slice(bound(part.start)..bound(part.end)).into()
             }
             Held::Open(source) => {
-                // What is little costs less in memory than on a way of its own.
-                let len = usize::try_from(part.end - part.start).ok().filter(|len| *len <= COPIED);
-                match len.and_then(|len| source.file().read_now(part.start, len)) {
+                let segments = vec![Segment::File(part)];
+                match file_body::little(source.file(), &segments) {
                     Some(bytes) => bytes.into(),
-                    None => FileBody::new(Arc::clone(source), vec![Segment::File(part)]).into(),
+                    None => FileBody::new(Arc::clone(source), segments).into(),
                 }
             }
         }
