@@ -5,11 +5,11 @@
 //! that leaves before its answer begins is logged with nginx's status 499; one that leaves later with the status that it
 //! saw and the bytes that it took.
 
-mod clock;
-mod escape;
+pub(crate) mod clock;
+pub(crate) mod escape;
 mod line;
 mod logged;
-mod writer;
+pub(crate) mod writer;
 
 use std::cell::RefCell;
 use std::io;

@@ -15,16 +15,19 @@ use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 use crate::client::Client;
 use crate::contract;
+use crate::cors::{Cors, Grant};
 use crate::error_pages::Wants;
 use crate::file_path::file_id;
 use crate::files::Files;
 use crate::read;
 use crate::ready::Ready;
 use crate::refusal::Refusal;
+use crate::rest_cors::RestCors;
 use crate::routes::Routes;
 use crate::server::{App, Connection};
 use crate::settings::Settings;
 use crate::site::Site;
+use crate::visit;
 
 /// The gateway over a node's files, with all its routes.
 #[derive(Debug)]
@@ -65,8 +68,9 @@ impl<F: Files> Gateway<F> {
 }
 
 impl<F: Files> App for Gateway<F> {
-    async fn call(&self, connection: &Connection, request: Request) -> Response<Body> {
+    async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
         let settings = self.site.now();
+        visit::name(&settings, &mut request);
         let client = Client::on(&settings.policy.access.real_ip, connection, request.headers());
         let log = settings.access_log.as_ref().map(|log| log.begin(connection, client.address, &request));
         let response = self.respond(&settings, client, connection.secure, request).await;
@@ -96,13 +100,15 @@ impl<F: Files> Gateway<F> {
         request: Request,
     ) -> Response<Body> {
         let policy = &settings.policy;
-        let grant = policy.cors.as_ref().map(|cors| (cors, cors.grant(request.headers())));
-        let is_head = request.method() == Method::HEAD;
         let is_route = is_route(request.uri().path());
+        let rest_cors = if is_route { RestCors::of(&client, &request) } else { None };
+        let site_cors = policy.cors.as_ref().filter(|_| rest_cors.is_none());
+        let grant = site_cors.map(|cors| (cors, cors.grant(request.headers())));
+        let is_head = request.method() == Method::HEAD;
         let wants = settings.error_pages.as_ref().map(|pages| (pages, Wants::of(request.headers())));
         let answered = match policy.access.check(client.address.ip()) {
             Err(refusal) => Err(refusal),
-            Ok(()) => match grant.as_ref().and_then(|(cors, grant)| cors.preflight(&request, grant)) {
+            Ok(()) => match preflight(rest_cors, grant.as_ref(), &request) {
                 Some(permission) => Err(permission),
                 None => self.answer(settings, client, is_route, request).await,
             },
@@ -115,6 +121,9 @@ impl<F: Files> Gateway<F> {
         }
         if let Some((cors, grant)) = grant {
             cors.finish(grant, response.headers_mut());
+        }
+        if let Some(cors) = rest_cors {
+            cors.finish(response.headers_mut());
         }
         policy.headers.finish(&mut response, holds_file, secure || client.behind_proxy);
         if is_head {
@@ -132,11 +141,10 @@ impl<F: Files> Gateway<F> {
         settings: &Arc<Settings>,
         client: Client,
         is_route: bool,
-        mut request: Request,
+        request: Request,
     ) -> Result<Response<Body>, Refusal> {
         if is_route {
-            request.extensions_mut().insert(client);
-            return Ok(crate::rest::route(&self.routes, request).await);
+            return Ok(visit::serve(settings, client, &self.routes, request).await);
         }
         let kept = self.ready.get(&*self.files, settings, request.uri().path());
         let mut parsed = None;
@@ -159,6 +167,18 @@ impl<F: Files> Gateway<F> {
         }
         let id = id.clone();
         Ok(read::serve(Arc::clone(&self.files), settings, (&self.ready, kept), id, request).await)
+    }
+}
+
+/// The answer to a preflight, by the rules of the routes or else by the site's.
+pub(crate) fn preflight(
+    rest: Option<RestCors>,
+    site: Option<&(&Cors, Grant)>,
+    request: &Request,
+) -> Option<Refusal> {
+    match rest {
+        Some(rest) => rest.preflight().map(Box::new),
+        None => site.and_then(|(cors, grant)| cors.preflight(request, grant)),
     }
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod access_log;
 mod at_hand;
+mod audit;
 pub mod authority;
 pub mod body;
 mod client;
@@ -36,6 +37,7 @@ mod ready;
 mod referer;
 mod refusal;
 pub mod rest;
+mod rest_cors;
 mod rest_service;
 pub mod routes;
 mod sendfile;
@@ -45,7 +47,9 @@ pub mod signed_url;
 mod site;
 mod token;
 mod validators;
+mod visit;
 
+pub use audit::ChangedFiles;
 pub use client::Client;
 pub use content_type::MimeTable;
 pub use elsewhere::ResponseMode;

@@ -47,8 +47,8 @@ impl<C: Clock + Clone> Limiter<C> {
         let burst = conf.burst.saturating_add(1);
         let quota = Quota::with_period(period)?.allow_burst(burst.try_into().ok()?);
         // An address that was quiet for so long has its whole burst again, as has one that was never seen.
-        let life = period.checked_mul(burst)?.max(MIN_LIFE);
-        let addresses = Addresses { shards: std::array::from_fn(|_| Mutex::new(Shard::new())), life };
+        let life = period.checked_mul(burst)?;
+        let addresses = Addresses::new(life);
         Some(Self { limiter: RateLimiter::new(quota, addresses, clock.clone()), clock, conf: *conf })
     }
 
@@ -82,10 +82,10 @@ impl<C: Clock> fmt::Debug for Limiter<C> {
 
 /// An IPv4 address, or the network of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key(u64);
+pub(crate) struct Key(u64);
 
 impl Key {
-    fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         /// No IPv6 client has an address that begins so (RFC 4291, 2.7).
         const V4: u64 = 0xffff_ffff << 32;
         Self(match address.to_canonical() {
@@ -101,9 +101,27 @@ impl Key {
 }
 
 /// What is remembered of addresses.
-struct Addresses {
+pub(crate) struct Addresses {
     shards: [Mutex<Shard>; SHARDS],
     life: Duration,
+}
+
+impl Addresses {
+    /// Who is quiet for `life` may be forgotten.
+    pub(crate) fn new(life: Duration) -> Self {
+        let life = life.max(MIN_LIFE);
+        Self { shards: std::array::from_fn(|_| Mutex::new(Shard::new())), life }
+    }
+
+    /// Looks, and changes nothing.
+    pub(crate) fn look<T, F, E>(&self, key: &Key, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let shard = self.shards[key.shard() % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shard.young.get(key).or_else(|| shard.old.get(key)).copied();
+        decide(known).map(|(outcome, _)| outcome)
+    }
 }
 
 /// Two generations: who asks is in the young one; who is still in the old one when that goes has not asked for a life.

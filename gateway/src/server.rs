@@ -31,6 +31,7 @@ pub use limits::HttpLimits;
 pub use listener::HttpServer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use proxy_protocol::decode as decode_proxied;
+pub(crate) use refusal::refused;
 
 pub use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;

@@ -8,6 +8,7 @@ use protocol::config::web_conf::{FileUrlConf, WebConf};
 use thiserror::Error;
 
 use crate::access_log::AccessLog;
+use crate::audit::AuditLog;
 use crate::authority::{Authority, Writers};
 use crate::compression::Compression;
 use crate::error_pages::ErrorPages;
@@ -31,6 +32,7 @@ pub struct Settings {
     pub(crate) urls: FileUrls,
     pub(crate) error_pages: Option<ErrorPages>,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) audit_log: Option<AuditLog>,
     pub(crate) policy: Policy,
     pub(crate) compression: Option<Compression>,
 }
@@ -56,6 +58,7 @@ impl Settings {
             urls: FileUrls::of(&FileUrlConf::default()),
             error_pages: None,
             access_log: None,
+            audit_log: None,
             policy: Policy::default(),
             compression: None,
         }
@@ -83,8 +86,8 @@ impl Settings {
             mime.set_charset(charset, &conf.file_urls.charset_types);
         }
         let policy = Policy::load(conf, &mime).map_err(|(key, path, source)| bad(key, &path)(source))?;
-        let writers = if conf.remote_writes { Writers::Everybody } else { Writers::Loopback };
-        let authority = Authority::new(writers, policy.cors.clone());
+        let authority = Authority::load(conf, policy.cors.clone())
+            .map_err(|(key, path, source)| bad(key, &path)(source))?;
         let response_mode = if conf.redirects { ResponseMode::Redirect } else { ResponseMode::Proxy };
         let pages = &conf.pages.error_pages;
         let error_pages = ErrorPages::load(pages, &mime)
@@ -93,6 +96,10 @@ impl Settings {
         let access_log = match &conf.logs {
             None => None,
             Some(log) => Some(AccessLog::open(log).map_err(bad("http.access_log", &log.path))?),
+        };
+        let audit_log = match &conf.authority.audit_log {
+            None => None,
+            Some(path) => Some(AuditLog::open(path).map_err(bad("http.audit_log", path))?),
         };
         let compression = Compression::new(&conf.compression);
         Ok(Self {
@@ -105,6 +112,7 @@ impl Settings {
             response_mode,
             policy,
             access_log,
+            audit_log,
             compression,
         })
     }

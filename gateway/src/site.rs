@@ -24,20 +24,35 @@ impl Site {
     /// Puts others into force, for requests that begin from now on. A reload is no way to new requests for an address that
     /// has had its number.
     pub fn set(&self, mut settings: Settings) {
-        settings.policy.access.keep(&self.now().policy.access);
+        let before = self.now();
+        settings.policy.access.keep(&before.policy.access);
+        settings.authority.keep(&before.authority);
         self.0.store(Arc::new(settings));
     }
 
-    /// Opens the access log anew, since somebody has moved it away.
+    /// Says how the id of the node is found whose site it is: tickets name the node that they are for.
+    pub fn identify(&self, own_id: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.now().authority.memory().identify(own_id);
+    }
+
+    /// Opens access and audit log anew, since somebody has moved them away.
     pub fn reopen_logs(&self) {
-        if let Some(log) = &self.now().access_log {
+        let settings = self.now();
+        if let Some(log) = &settings.access_log {
+            log.reopen();
+        }
+        if let Some(log) = &settings.audit_log {
             log.reopen();
         }
     }
 
-    /// Waits until all lines of the access log are in its file. Blocking.
+    /// Waits until all lines of both logs are in their files. Blocking.
     pub fn flush_logs(&self) {
-        if let Some(log) = &self.now().access_log {
+        let settings = self.now();
+        if let Some(log) = &settings.access_log {
+            log.flush();
+        }
+        if let Some(log) = &settings.audit_log {
             log.flush();
         }
     }

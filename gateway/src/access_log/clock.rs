@@ -20,7 +20,7 @@ thread_local! {
 
 /// Which text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// `25/Nov/2026:12:00:00 +0000`.
     Local,
     /// `2026-11-25T12:00:00+00:00`.
@@ -30,7 +30,7 @@ pub(super) enum Form {
 }
 
 /// Appends the time.
-pub(super) fn push(line: &mut Vec<u8>, form: Form, now: SystemTime) {
+pub(crate) fn push(line: &mut Vec<u8>, form: Form, now: SystemTime) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     if form == Form::Unix {
         // A vector takes everything.

@@ -5,7 +5,7 @@ use std::io::Write;
 use protocol::config::web_conf::log_format::LogEscape;
 
 /// Appends a value; nothing if it is missing, but the sign for that.
-pub(super) fn push(line: &mut Vec<u8>, how: LogEscape, value: Option<&[u8]>) {
+pub(crate) fn push(line: &mut Vec<u8>, how: LogEscape, value: Option<&[u8]>) {
     match (how, value.filter(|value| !value.is_empty())) {
         (LogEscape::Default, None) => line.push(b'-'),
         (LogEscape::Json, None) => {}

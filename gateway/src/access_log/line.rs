@@ -13,6 +13,7 @@ use protocol::config::web_conf::log_format::{LogEscape, LogFormat, LogPart, LogV
 use super::clock::{self, Form};
 use super::{Upstream, escape};
 use crate::server::Connection;
+use crate::visit::RequestId;
 
 /// A format, ready to be filled.
 #[derive(Debug)]
@@ -256,6 +257,10 @@ fn push_plain<B>(
         V::ServerAddr => drop(write!(line, "{}", from.local.ip())),
         V::ServerPort => drop(write!(line, "{}", from.local.port())),
         V::RequestLength => drop(write!(line, "{}", request_len(request))),
+        V::RequestId if request.extensions().get::<RequestId>().is_some() => {
+            let id = request.extensions().get::<RequestId>();
+            escape::push(line, how, id.map(|id| id.0.as_bytes()));
+        }
         V::RequestId => drop(write!(line, "{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))),
         _ => escape::push(line, how, None),
     }

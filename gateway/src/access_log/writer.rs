@@ -1,4 +1,4 @@
-//! The file of an access log and the thread that writes it.
+//! The file of an access or audit log and the thread that writes it.
 //!
 //! Requests append whole lines to a buffer, which is all they ever wait for; the thread takes the buffer and writes it
 //! when it is large or its first line has waited long enough. A disk that cannot follow costs lines, never a request:
@@ -21,7 +21,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// A handle on the file; the thread ends when it has written what is there after this has been dropped.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     shared: Arc<Shared>,
 }
 
@@ -48,7 +48,7 @@ struct State {
 
 impl Writer {
     /// Opens the file to append to, makes its directory, and starts the thread.
-    pub(super) fn open(path: PathBuf, flush: Duration) -> io::Result<Self> {
+    pub(crate) fn open(path: PathBuf, flush: Duration) -> io::Result<Self> {
         let file = open(&path)?;
         let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), done: Condvar::new() });
         let sink = Sink { file, path, lost: 0, is_torn: false, reported: None };
@@ -59,7 +59,7 @@ impl Writer {
     }
 
     /// Appends a line, which has its end.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub(crate) fn push(&self, line: &[u8]) {
         let mut state = self.shared.state();
         let before = state.waiting.len();
         if before + line.len() > MAX_WAITING {
@@ -75,13 +75,13 @@ impl Writer {
     }
 
     /// Has the file opened anew, since somebody has moved it away.
-    pub(super) fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         self.shared.state().reopen = true;
         self.shared.work.notify_one();
     }
 
     /// Waits until all lines that came before are written. Blocking.
-    pub(super) fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let mut state = self.shared.state();
         state.asked += 1;
         let own = state.asked;

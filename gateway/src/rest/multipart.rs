@@ -14,6 +14,7 @@ use protocol::file_id::FileExt;
 use tokio::time::timeout;
 
 use super::upload::{PIECE, bad, write_failed};
+use crate::authority::UploadLimits;
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec};
 use crate::problem::Problem;
 use crate::settings::Settings;
@@ -27,6 +28,7 @@ const MAX_BETWEEN: usize = 1 << 20;
 pub(crate) async fn store<F: Files>(
     files: Arc<F>,
     settings: &Settings,
+    limits: &UploadLimits,
     kind: UploadKind,
     request: Request,
 ) -> Result<Vec<(Committed, Option<String>)>, Problem> {
@@ -62,6 +64,7 @@ pub(crate) async fn store<F: Files>(
                 "a request holds up to 128 files; send the rest in another one",
             ));
         }
+        limits.check_type(field.content_type())?;
         let ext = FileExt::of_file_name(&filename);
         let spec = UploadSpec::new(kind.clone(), ext);
         let mut upload = files.begin(spec).await.map_err(write_failed)?;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::multipart;
+use crate::audit::ChangedFiles;
 use crate::authority::Scope;
 use crate::content_type::ext_of_type;
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
@@ -71,7 +72,7 @@ async fn store<F: Files>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    settings.authority.check(&parts, Scope::Write, Some(files.group()))?;
+    let grant = settings.authority.check(&parts, Scope::Write, Some(files.group()))?;
     let request = Request::from_parts(parts, body);
     let query = QueryString::of(request.uri());
     if let Some(group) = query.get("group")
@@ -88,7 +89,7 @@ async fn store<F: Files>(
     };
     let base = base_url(request.headers());
     if is_multipart(request.headers()) {
-        let made = multipart::store(files, settings, kind, request).await?;
+        let made = multipart::store(files, settings, &grant.limits, kind, request).await?;
         return Ok(several(made, base.as_deref()));
     }
     let filename = query.get("filename").map(std::borrow::Cow::into_owned);
@@ -153,7 +154,10 @@ fn several(made: Vec<(Committed, Option<String>)>, base: Option<&str>) -> Respon
     {
         return created(Some(&stored.file_id), &stored);
     }
-    created(None, &StoredFiles { files })
+    let made = ChangedFiles(files.iter().map(|file| file.file_id.clone()).collect());
+    let mut response = created(None, &StoredFiles { files });
+    response.extensions_mut().insert(made);
+    response
 }
 
 pub(super) fn created(file_id: Option<&str>, body: &impl Serialize) -> Response {

@@ -21,7 +21,7 @@ const LINGER: Duration = Duration::from_secs(10);
 const SEND: Duration = Duration::from_secs(1);
 
 /// An answer to a request that cannot be served, after which the connection ends.
-pub(super) fn refused(version: Version, problem: Problem) -> Response<Body> {
+pub(crate) fn refused(version: Version, problem: Problem) -> Response<Body> {
     let mut response = problem.into_response().map(Body::from);
     // HTTP/2 has no such header; its streams end without the connection (RFC 9113, 8.2.2).
     if version < Version::HTTP_2 {
