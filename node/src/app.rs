@@ -200,7 +200,7 @@ impl App {
             view: self.native.view.clone(),
             remote: self.native.remote.clone(),
         });
-        let own_routes = replication::routes(self.replication.clone());
+        let own_routes = replication::routes(self.replication.clone(), self.site.clone());
         Gateway::new(files, self.site.clone(), own_routes)
     }
 
@@ -211,6 +211,9 @@ impl App {
         for address in self.services.iter().filter_map(|service| service.local_addr().ok()) {
             info!(%address, "native service is up");
         }
+        info!("HTTP: {}", self.site.now().authority.summary());
+        let replication = self.replication.clone();
+        self.site.identify(move || replication.own().map(|id| id.to_string()));
         for service in self.services {
             let (native, allow) = (Arc::clone(&self.native), self.allow_hosts.clone());
             let handle = move |connection| native::serve(Arc::clone(&native), connection);

@@ -82,6 +82,7 @@ impl Front {
     /// Serves until `stop` is cancelled, then drains.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
+        info!("HTTP: {}", self.site.now().authority.summary());
         let gateway = Gateway::new(self.files, self.site, Routes::new());
         for server in self.http {
             if let Ok(address) = server.local_addr() {

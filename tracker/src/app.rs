@@ -233,6 +233,7 @@ impl App {
         for address in self.services.iter().filter_map(|service| service.local_addr().ok()) {
             info!(%address, "native service is up");
         }
+        info!("HTTP: {}", self.shared.site.now().authority.summary());
         let counts = self.services.iter().map(NativeService::counts).collect();
         tasks.spawn(peers::driver::run(Arc::clone(&self.shared), counts, stop.clone()));
         tasks.spawn(last_run::leave_traces(Arc::clone(&self.shared), stop.clone()));

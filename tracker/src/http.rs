@@ -3,6 +3,7 @@
 
 mod admin;
 mod console;
+mod gate;
 mod groups;
 mod pairs;
 mod places;
@@ -12,11 +13,13 @@ mod redirect;
 mod schedule;
 mod storages;
 mod summary;
+mod tickets;
 mod trackers;
 
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
 use gateway::contract;
@@ -50,6 +53,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Routes {
         .on(Method::GET, "/v1/schedule/download/{file_id}", schedule::download)
         .on(Method::GET, "/v1/schedule/update/{file_id}", schedule::update)
         .on(Method::GET, "/v1/schedule/holders/{file_id}", schedule::holders)
+        .on(Method::POST, "/v1/tickets", tickets::make)
         .on(Method::POST, "/v1/files", redirect::to_upload)
         .merge(admin::routes())
         .on(Method::GET, "/{group}/{store_path}/{high}/{low}/{name}", redirect::to_file)
@@ -59,6 +63,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Routes {
                 // A node's routes, whatever they are.
                 .route("/v1/uploads", post(redirect::to_upload))
                 .route("/v1/files/{*rest}", any(redirect::to_file_rest))
+                .route_layer(from_fn_with_state(Arc::clone(&shared), gate::reads))
                 .fallback(not_found)
                 .method_not_allowed_fallback(method_not_allowed)
         })

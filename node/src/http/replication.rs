@@ -1,7 +1,10 @@
 //! `GET /v1/replication`: what this node sends to the other members, for operators.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use gateway::Site;
+use gateway::authority::Scope;
+use gateway::problem::Problem;
 use gateway::routes::Routes;
 use http::Method;
 use serde::Serialize;
@@ -10,11 +13,11 @@ use crate::replication::{Letter, Progress, Replication};
 use crate::store::BinlogPosition;
 
 /// The route.
-pub(crate) fn routes(replication: Replication) -> Routes {
+pub(crate) fn routes(replication: Replication, site: Site) -> Routes {
     Routes::new()
         .on(Method::GET, "/v1/replication", overview)
         .with(|router| router.method_not_allowed_fallback(gateway::rest::method_not_allowed))
-        .with_state(replication)
+        .with_state((replication, site))
 }
 
 #[derive(Serialize)]
@@ -94,11 +97,16 @@ impl Sender {
     }
 }
 
-async fn overview(State(replication): State<Replication>) -> Json<Overview> {
-    Json(Overview {
+async fn overview(
+    State((replication, site)): State<(Replication, Site)>,
+    request: Request,
+) -> Result<Json<Overview>, Problem> {
+    let group = Some(replication.group());
+    site.now().authority.check(&request.into_parts().0, Scope::Read, group)?;
+    Ok(Json(Overview {
         id: replication.own().map(|id| id.to_string()),
         group: replication.group().to_string(),
         binlog: replication.binlog_end().into(),
         senders: replication.senders().iter().map(|progress| Sender::of(progress)).collect(),
-    })
+    }))
 }

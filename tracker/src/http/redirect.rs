@@ -1,15 +1,17 @@
 //! One address is enough: what a node would answer is sent on to the right one, with its path and query.
 //!
 //! The answer comes before a body is read, so that a client that waits for `100 Continue` sends it once. Tokens do not
-//! follow: clients drop them on the way to another host unless they are told to trust it (`curl --location-trusted`).
+//! follow: clients drop them on the way to another host unless they are told to trust it (`curl --location-trusted`). So an
+//! upload with a token is sent on with a ticket, where the cluster has a secret.
 
 use std::time::Duration;
 
 use axum::extract::{Extension, OriginalUri, Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use gateway::authority::{ANONYMOUS, Scope};
 use gateway::problem::Problem;
 use gateway::server::ClientAddress;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use protocol::{GroupName, Status, StorageId};
 
@@ -17,7 +19,7 @@ use super::places::base_url;
 use super::problems::{no_http_storage, nobody_for_file, not_placed};
 use super::query::Params;
 use super::schedule::{MAX_SIZE, member, parse_file};
-use super::{App, Client, not_found};
+use super::{App, Client, not_found, tickets};
 use crate::app::Shared;
 use crate::state::{Cluster, Door, Group, Wanted};
 
@@ -45,20 +47,42 @@ pub(super) async fn to_file(
 }
 
 /// A new file, or the beginning of a resumable upload, goes where the next upload would.
+///
+/// Who shows a token gets a ticket to take along, if the cluster has a secret.
 pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Response, Problem> {
-    let uri = request.uri();
-    let wanted = Wanted {
-        group: Params::of(uri.query())?.group()?,
-        size: told_size(request.headers()),
-        door: Door::Http,
-    };
-    let base = found(&shared, |shared| {
+    let (parts, _) = request.into_parts();
+    let uri = &parts.uri;
+    let shows = parts.headers.contains_key(AUTHORIZATION);
+    let grant = shows.then(|| shared.site.now().authority.check(&parts, Scope::Write, None)).transpose()?;
+    let mut group = Params::of(uri.query())?.group()?;
+    if let Some(grant) = &grant {
+        group = tickets::of_group(grant, group)?;
+    }
+    let wanted = Wanted { group, size: told_size(&parts.headers), door: Door::Http };
+    let place = place_for_upload(&shared, &wanted).await?;
+    let proven = grant.filter(|grant| grant.who != ANONYMOUS);
+    let query = proven.and_then(|grant| tickets::for_redirect(&shared, &grant, &place, uri));
+    let query = query.or_else(|| uri.query().map(str::to_owned));
+    redirect_with(&place.base, uri.path(), query.as_deref())
+}
+
+/// A storage for an upload over HTTP.
+pub(super) struct Found {
+    pub(super) group: GroupName,
+    pub(super) storage: StorageId,
+    /// Where it serves.
+    pub(super) base: String,
+}
+
+/// Where an upload goes, with a look again if no storage has told its URL yet.
+pub(super) async fn place_for_upload(shared: &Shared, wanted: &Wanted) -> Result<Found, Problem> {
+    found(shared, |shared| {
         let mut state = shared.state();
-        let placed = state.place(&wanted).map_err(|status| not_placed(&state, &wanted, status))?;
+        let placed = state.place(wanted).map_err(|status| not_placed(&state, wanted, status))?;
         let base = member(&state, placed.group, &placed.storage)?.http_url().map(str::to_owned);
-        base.ok_or_else(no_http_storage)
-    });
-    redirect(&base.await?, uri.path(), uri)
+        Ok(Found { group: placed.group, storage: placed.storage, base: base.ok_or_else(no_http_storage)? })
+    })
+    .await
 }
 
 /// The size that a client tells before the body; 0 if it tells none.
@@ -120,10 +144,7 @@ fn split(path: &str) -> Option<(String, &str)> {
 }
 
 /// Looks again for a moment while no storage with HTTP is known.
-async fn found(
-    shared: &Shared,
-    look: impl Fn(&Shared) -> Result<String, Problem>,
-) -> Result<String, Problem> {
+async fn found<T>(shared: &Shared, look: impl Fn(&Shared) -> Result<T, Problem>) -> Result<T, Problem> {
     shared.await_return().await;
     let end = tokio::time::Instant::now() + TELLS;
     loop {
@@ -137,7 +158,11 @@ async fn found(
 }
 
 fn redirect(base: &str, path: &str, uri: &Uri) -> Result<Response, Problem> {
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    redirect_with(base, path, uri.query())
+}
+
+fn redirect_with(base: &str, path: &str, query: Option<&str>) -> Result<Response, Problem> {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let location = HeaderValue::try_from(format!("{base}{path}{query}")).map_err(|_| {
         let detail = "the path has characters that a header cannot carry; encode them";
         Problem::new(StatusCode::BAD_REQUEST, "bad_path", detail)
