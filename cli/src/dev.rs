@@ -3,7 +3,9 @@
 //! They meet on the wire as they do on two machines; only the process is one.
 
 use std::fs;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,6 +46,8 @@ pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
         let path = data.join(part);
         fs::create_dir_all(&path).with_context(|| format!("cannot make the directory {}", path.display()))?;
     }
+    let secret = data.join("cluster.secret");
+    make_secret(&secret).with_context(|| format!("cannot make {}", secret.display()))?;
     let facts = LocalFacts::detect();
     let reached_at = reachable(args.bind, &facts);
     let (tracker, node) = settings(&data, args.bind, reached_at, &facts)?;
@@ -54,6 +58,19 @@ pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
     let outcome = runtime.block_on(serve(tracker, node, &facts, &data, reached_at));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Makes what tracker and node sign tickets with, once for a data directory.
+fn make_secret(path: &Path) -> std::io::Result<()> {
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(mut file) => {
+            let secret = gateway::authority::random_secret().map_err(std::io::Error::other)?;
+            file.write_all(format!("{secret}\n").as_bytes())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The address in URLs: the bound one, or, when that means all, one that others can reach.
@@ -71,17 +88,20 @@ fn settings(
     reached_at: IpAddr,
     facts: &LocalFacts,
 ) -> anyhow::Result<(DaemonSettings, DaemonSettings)> {
+    let secret = data.join("cluster.secret");
+    let secret = secret.display();
     let (tracker_base, node_base) = (data.join("tracker"), data.join("storage"));
     let bind = if bind.is_unspecified() { String::new() } else { bind.to_string() };
     let tracker = format!(
-        "base_path = {}\nbind_addr = {bind}\nreserved_storage_space = 1%\nmax_connections = 1024\n",
+        "base_path = {}\nbind_addr = {bind}\nreserved_storage_space = 1%\nmax_connections = 1024\n\
+         http.cluster_secret_file = {secret}\n",
         tracker_base.display()
     );
     // 16 by 16 directories are made at once; a site's 256 by 256 take seconds.
     let node = format!(
         "group_name = group1\nbase_path = {base}\nstore_path0 = {base}\nbind_addr = {bind}\n\
          tracker_server = {}\nsubdir_count_per_path = 16\nheart_beat_interval = 5\n\
-         stat_report_interval = 5\nmax_connections = 1024\n",
+         stat_report_interval = 5\nmax_connections = 1024\nhttp.cluster_secret_file = {secret}\n",
         SocketAddr::new(reached_at, TRACKER_PORT),
         base = node_base.display(),
     );

@@ -14,6 +14,7 @@ mod logging;
 mod monitor;
 mod output;
 mod session;
+mod token;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -44,6 +45,7 @@ enum Command {
     Client(client::ClientCommand),
     CheckConfig(check_config::CheckArgs),
     Bench(bench::BenchArgs),
+    Token(token::TokenArgs),
     InstallLinks(links::LinksArgs),
 }
 
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Gateway(args) => daemon::run(Kind::Gateway, &args),
         Command::Dev(args) => told(dev::run(&args)),
         Command::Client(command) => told(client::run(&command).map(|()| ExitCode::SUCCESS)),
+        Command::Token(args) => told(token::run(&args).map(|()| ExitCode::SUCCESS)),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::InstallLinks(args) => told(links::run(&args).map(|()| ExitCode::SUCCESS)),
         Command::Bench(args) => told(bench::run(&args)),
