@@ -29,7 +29,7 @@ const VISITOR: &str = "192.0.2.7:4000";
 const CONTENT: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// The settings of a storage.conf with these lines.
-fn settings(lines: &str) -> Settings {
+pub(crate) fn settings(lines: &str) -> Settings {
     let text = format!("{MINIMAL_CONF}{lines}\n");
     let (conf, _) = StorageConf::parse(&text, Path::new("storage.conf"), &LocalFacts::none()).unwrap();
     Settings::load(&conf.web, Duration::from_secs(5)).unwrap()
