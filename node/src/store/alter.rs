@@ -106,10 +106,19 @@ impl Inner {
             Ok(size) => size,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        // The zeros take no room yet; they will on a member that gets them as bytes.
+        if size > old && !path.space.admits(size - old, self.rules(), self.paths.len()) {
+            return Err(WriteError::NoSpace);
+        }
         let time = unix_seconds(SystemTime::now());
         let record = Record { time, side: Side::Source, op: Op::Truncate(old, size), name: name.as_str() };
         let _announced = self.announce(&record)?;
-        file.set_len(size).map_err(|error| io_failed("changing a file's size", error))?;
+        file.set_len(size).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput => {
+                WriteError::Invalid("the disk's file system takes no file of this size")
+            }
+            _ => io_failed("changing a file's size", error),
+        })?;
         self.sync_content(&file)?;
         current(&file).map(Ok)
     }
