@@ -17,6 +17,7 @@ mod operations;
 mod recovery;
 mod remote;
 mod replica;
+mod rest;
 mod running;
 mod sender;
 mod sending;

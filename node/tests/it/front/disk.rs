@@ -78,7 +78,27 @@ async fn every_kind_of_file_is_served_and_nothing_is_written() {
     assert!(status(&upload) == 403 && upload.contains("read_only"), "{upload}");
     let delete = front.ask("DELETE", &format!("/v1/files/{normal}")).await;
     assert!(status(&delete) == 403 && delete.contains("read_only"), "{delete}");
-    assert_eq!(status(&front.ask("DELETE", &format!("/{normal}")).await), 405);
+    for (method, path) in [
+        ("PATCH", format!("/v1/files/{normal}")),
+        ("POST", format!("/v1/files/{normal}/truncate?size=1")),
+        ("POST", format!("/v1/files/{normal}/finish")),
+        ("POST", format!("/v1/files/{normal}/slaves?prefix=_a")),
+        ("POST", format!("/v1/files/{normal}/links")),
+        ("PUT", format!("/v1/files/{normal}/metadata")),
+        ("PATCH", format!("/v1/files/{normal}/metadata")),
+        ("PUT", format!("/v1/files/{normal}/metadata/a")),
+        ("DELETE", format!("/v1/files/{normal}/metadata/a")),
+        ("PUT", "/v1/upload/a.txt".to_owned()),
+        ("POST", "/v1/batch/delete".to_owned()),
+    ] {
+        let refused = front.ask(method, &path).await;
+        assert!(status(&refused) == 403 && refused.contains("read_only"), "{method} {path}: {refused}");
+    }
+    let described = front.ask("GET", &format!("/v1/files/{normal}")).await;
+    assert!(status(&described) == 200 && described.contains(r#""kind":"normal""#), "{described}");
+    assert_eq!(status(&front.ask("GET", &format!("/v1/files/{normal}/metadata")).await), 200);
+    let delete = front.ask("DELETE", &format!("/{normal}")).await;
+    assert!(status(&delete) == 405 && !delete.contains("upload"), "{delete}");
     assert_eq!(status(&front.ask("GET", "/readyz").await), 200, "without trackers all there is is here");
     assert_eq!(listing(disk.0.path()), before);
 }
