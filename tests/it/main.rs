@@ -28,6 +28,7 @@ mod redbot;
 mod reference;
 mod refusals;
 mod reload;
+mod rest;
 mod say;
 mod schedule_rest;
 mod schemathesis;
