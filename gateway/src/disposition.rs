@@ -8,17 +8,32 @@ use crate::problem::Problem;
 use crate::query::QueryString;
 
 /// Longest name that is sent.
-const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 
 /// Query parameters with a name to save a file under: the nginx module's, and that of a rule that sites write into
 /// nginx.conf.
 const KEYS: [&str; 2] = ["filename", "attname"];
 
+/// What a query asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Nothing: shown, under the name that the file had, if that is known.
+    Nothing,
+    /// To be saved, under the name that the file had.
+    Saved,
+    /// To be saved under this name.
+    As(HeaderValue),
+}
+
 /// What a query asks for. A name in another encoding than UTF-8 is left to the client.
-pub(crate) fn asked(query: QueryString<'_>) -> Result<Option<HeaderValue>, Problem> {
-    let Some(key) = KEYS.into_iter().find(|key| query.has(key)) else { return Ok(None) };
-    match attachment(&query.get(key).unwrap_or_default()) {
-        Some(header) => Ok(Some(header)),
+pub(crate) fn asked(query: QueryString<'_>) -> Result<Asked, Problem> {
+    let Some(key) = KEYS.into_iter().find(|key| query.has(key)) else { return Ok(Asked::Nothing) };
+    let name = query.get(key).unwrap_or_default();
+    if name.is_empty() {
+        return Ok(Asked::Saved);
+    }
+    match named("attachment", &name) {
+        Some(header) => Ok(Asked::As(header)),
         None => {
             let detail = format!("the parameter {key} has control characters or more than {MAX_NAME} bytes");
             Err(Problem::new(StatusCode::BAD_REQUEST, "bad_filename", detail))
@@ -26,15 +41,27 @@ pub(crate) fn asked(query: QueryString<'_>) -> Result<Option<HeaderValue>, Probl
     }
 }
 
-/// An attachment of this name; `None` for names that no client may be told: too long, or with control characters.
-fn attachment(name: &str) -> Option<HeaderValue> {
-    if name.len() > MAX_NAME || name.chars().any(char::is_control) {
+impl Asked {
+    /// The header, for a file whose own name may be known.
+    pub(crate) fn header(self, own: Option<&str>) -> Option<HeaderValue> {
+        match self {
+            Self::As(header) => Some(header),
+            // Metadata can say anything.
+            Self::Nothing => own.and_then(|own| named("inline", own)),
+            Self::Saved => {
+                let own = own.and_then(|own| named("attachment", own));
+                Some(own.unwrap_or(HeaderValue::from_static("attachment")))
+            }
+        }
+    }
+}
+
+/// A disposition with a name; `None` for names that no client may be told: too long, or with control characters.
+fn named(disposition: &str, name: &str) -> Option<HeaderValue> {
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         return None;
     }
-    if name.is_empty() {
-        return Some(HeaderValue::from_static("attachment"));
-    }
-    let mut text = String::from("attachment; filename=\"");
+    let mut text = format!("{disposition}; filename=\"");
     for character in name.chars() {
         match character {
             '"' | '\\' => {
@@ -68,17 +95,34 @@ mod tests {
     #[test]
     fn names_are_quoted_and_nothing_is_injected() {
         let check = |name: &str, expected: Option<&str>| {
-            let header = attachment(name);
+            let header = named("attachment", name);
             assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected, "{name:?}");
         };
         check("a b.txt", Some(r#"attachment; filename="a b.txt""#));
         check(r#"a"b\c"#, Some(r#"attachment; filename="a\"b\\c""#));
-        check("", Some("attachment"));
+        check("", None);
         check("a\r\nSet-Cookie: x", None);
         check("a\u{0}", None);
         check("a\u{85}", None);
         check("50%2f.txt", Some("attachment; filename=\"50_2f.txt\"; filename*=UTF-8''50%252f.txt"));
         check(&"x".repeat(256), None);
         check("图.png", Some("attachment; filename=\"_.png\"; filename*=UTF-8''%E5%9B%BE.png"));
+    }
+
+    #[test]
+    fn a_file_s_own_name_is_given_back_unless_the_query_says_more() {
+        for (query, own, expected) in [
+            ("/x", None, None),
+            ("/x", Some("a.txt"), Some("inline; filename=\"a.txt\"")),
+            ("/x", Some("a\r\nb"), None),
+            ("/x?filename=", Some("a.txt"), Some("attachment; filename=\"a.txt\"")),
+            ("/x?attname=", Some("a\r\nb"), Some("attachment")),
+            ("/x?attname", None, Some("attachment")),
+            ("/x?filename=b.txt", Some("a.txt"), Some("attachment; filename=\"b.txt\"")),
+        ] {
+            let uri: http::Uri = query.parse().unwrap();
+            let header = asked(QueryString::of(&uri)).unwrap().header(own);
+            assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected, "{query}");
+        }
     }
 }

@@ -84,9 +84,19 @@ pub struct Version {
     len: i64,
     changed: i64,
     changed_ns: u64,
+    is_marked: bool,
 }
 
+/// Bit of a file's mode (sticky, which means nothing for a file) that says: its metadata has to do with reading it. So
+/// files without such metadata cost nothing more, and every change of it is another [`Version`].
+pub const MARK: u32 = 0o1000;
+
 impl Version {
+    /// Whether [`Files::described`] has to be asked.
+    pub fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
     /// The version of a regular file; others have none.
     pub fn of(stat: &Stat) -> Option<Self> {
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -96,6 +106,7 @@ impl Version {
             len: stat.st_size,
             changed: stat.st_ctime,
             changed_ns: stat.st_ctime_nsec,
+            is_marked: stat.st_mode & MARK != 0,
         })
     }
 }
@@ -306,6 +317,11 @@ pub trait Files: Send + Sync + 'static {
     /// process do that every day. Those who have it may keep what [`Files::version`] said for a millisecond.
     fn names_taken(&self, _id: &FileId) -> Option<u64> {
         None
+    }
+
+    /// The metadata of a marked file; none if it cannot be read.
+    fn described(&self, _id: &FileId) -> impl Future<Output = Metadata> + Send {
+        async { Metadata::default() }
     }
 
     /// A file was sent without being read again.

@@ -17,12 +17,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use protocol::FileId;
+use protocol::metadata::FILE_NAME;
 
 use crate::access_log::Upstream;
 use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
+use crate::disposition::Asked;
 use crate::elsewhere::ResponseMode;
 use crate::file_body::{FileBody, Segment, len_of, little, source};
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
@@ -50,8 +52,8 @@ pub(crate) async fn serve<F: Files>(
 ) -> Response<Body> {
     let uri = request.uri();
     let query = QueryString::of(uri);
-    let attachment = match disposition::asked(query) {
-        Ok(attachment) => attachment,
+    let asked = match disposition::asked(query) {
+        Ok(asked) => asked,
         Err(problem) => return refusal(problem),
     };
     let is_kept = kept.is_some();
@@ -76,6 +78,11 @@ pub(crate) async fn serve<F: Files>(
         }
         Ok(Located::Missing | Located::NotFound) => return not_found(),
         Err(error) => return unreadable(&id, &error),
+    };
+    let disposition = match found.is_marked() && !matches!(asked, Asked::As(_)) {
+        // Boxed: few files are, and each connection has room for the largest answer.
+        true => asked.header(Box::pin(files.described(&id)).await.get(FILE_NAME)),
+        false => asked.header(None),
     };
     let (len, modified, mutable) = found.facts();
     let mut validators = Validators::of(&id, len, modified, mutable);
@@ -113,7 +120,7 @@ pub(crate) async fn serve<F: Files>(
     let units = if max_ranges == 0 { "none" } else { "bytes" };
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static(units));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    put(&mut headers, CONTENT_DISPOSITION, attachment);
+    put(&mut headers, CONTENT_DISPOSITION, disposition);
     let wanted = wanted(&request, &validators, len, max_ranges);
     let upstream = match &found {
         Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
@@ -253,6 +260,14 @@ enum Found<R> {
 }
 
 impl<R: RemoteFile> Found<R> {
+    /// Whether its metadata has to do with reading it.
+    fn is_marked(&self) -> bool {
+        match self {
+            Self::Here(read) => read.version().is_some_and(|version| version.is_marked()),
+            Self::Elsewhere(_) => false,
+        }
+    }
+
     /// Length, time of the last change, whether it can change.
     fn facts(&self) -> (u64, SystemTime, bool) {
         match self {

@@ -2,13 +2,18 @@
 
 mod batch;
 mod change;
+mod digest;
+mod filename;
 mod info;
 mod link;
 mod metadata;
 mod multipart;
 mod named;
 mod place;
+mod prefer;
 mod slave;
+mod structured;
+mod terms;
 mod upload;
 mod whole;
 

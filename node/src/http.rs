@@ -81,6 +81,10 @@ impl Files for NodeFiles {
         if self.is_own(id) { self.store.reader().names_taken(&id.name) } else { None }
     }
 
+    async fn described(&self, id: &FileId) -> Metadata {
+        if self.is_own(id) { self.store.reader().described(&id.name).await } else { Metadata::default() }
+    }
+
     fn sent_again(&self, len: u64) {
         self.store.counters().downloaded(len);
     }

@@ -14,6 +14,7 @@ mod incoming;
 mod init_flag;
 mod layout;
 mod locks;
+mod marks;
 mod metadata;
 mod name_maker;
 mod orphans;

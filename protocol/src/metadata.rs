@@ -14,6 +14,11 @@ pub const MAX_NAME: usize = 64;
 /// Longest value, in bytes; FastDFS cuts longer ones.
 pub const MAX_VALUE: usize = 256;
 
+/// Names that begin so are the store's own: clients set them only through what owns them.
+pub const RESERVED: &str = "fdfs.";
+/// The name that a file had where it came from.
+pub const FILE_NAME: &str = "fdfs.filename";
+
 /// An item that cannot be kept as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BadItem {

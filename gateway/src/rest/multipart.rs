@@ -1,5 +1,5 @@
-//! Uploads as `multipart/form-data`: every part with a file name is a file. All of them are received before the first is
-//! made visible, so a request that breaks off leaves nothing behind.
+//! Uploads as `multipart/form-data`: every part with a file name is a file, every other one an item of metadata of all
+//! files. All of them are received before the first is made visible, so a request that breaks off leaves nothing behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,14 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use http::StatusCode;
 use protocol::file_id::FileExt;
+use protocol::metadata::MAX_VALUE;
 use tokio::time::timeout;
 
-use super::upload::{PIECE, bad, write_failed};
+use super::filename;
+use super::terms::Terms;
+use super::upload::{Arrived, PIECE, bad, write_failed};
 use crate::authority::UploadLimits;
-use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec};
+use crate::files::{Files, Upload};
 use crate::problem::Problem;
 use crate::settings::Settings;
 
@@ -24,26 +27,16 @@ const MAX_FILES: usize = 128;
 /// Bytes that may arrive between two pieces of content: boundaries and the heads of parts, which the parser buffers.
 const MAX_BETWEEN: usize = 1 << 20;
 
-/// Stores all files of a request.
-pub(crate) async fn store<F: Files>(
-    files: Arc<F>,
+/// Receives all files of a request; its fields go into the terms.
+pub(crate) async fn receive<F: Files>(
+    files: &F,
     settings: &Settings,
     limits: &UploadLimits,
-    kind: UploadKind,
+    terms: &mut Terms,
     request: Request,
-) -> Result<Vec<(Committed, Option<String>)>, Problem> {
+) -> Result<Arrived<F::Upload>, Problem> {
     let between = Arc::new(AtomicUsize::new(0));
-    let metered = Arc::clone(&between);
-    let request = request.map(|body| {
-        Body::from_stream(body.into_data_stream().map(move |piece| {
-            let piece = piece.map_err(std::io::Error::other)?;
-            if metered.fetch_add(piece.len(), Ordering::Relaxed) > MAX_BETWEEN {
-                return Err(std::io::Error::other("the head of a part is too long"));
-            }
-            Ok(piece)
-        }))
-    });
-    let mut parts = Multipart::from_request(request, &())
+    let mut parts = Multipart::from_request(metered(request, &between), &())
         .await
         .map_err(|error| bad("bad_multipart", &error.body_text()))?;
     let mut uploads = Vec::new();
@@ -52,11 +45,8 @@ pub(crate) async fn store<F: Files>(
         between.store(0, Ordering::Relaxed);
         let Some(mut field) = next.map_err(broken)? else { break };
         let Some(filename) = field.file_name().map(str::to_owned) else {
-            let name = field.name().unwrap_or_default().escape_default().to_string();
-            let detail = format!(
-                "the part '{name}' is no file; send parts with a file name, as curl -F file=@PATH does"
-            );
-            return Err(bad("unexpected_field", &detail));
+            add_field(terms, field, settings).await?;
+            continue;
         };
         if uploads.len() == MAX_FILES {
             return Err(bad(
@@ -66,10 +56,12 @@ pub(crate) async fn store<F: Files>(
         }
         limits.check_type(field.content_type())?;
         let ext = FileExt::of_file_name(&filename);
-        let spec = UploadSpec::new(kind.clone(), ext);
-        let mut upload = files.begin(spec).await.map_err(write_failed)?;
-        receive(&mut field, &mut upload, settings, &between).await?;
-        uploads.push((upload, (!filename.is_empty()).then_some(filename)));
+        let filename = filename::kept(&filename)?;
+        // Fields that follow count as well: the commit says what the metadata is.
+        let mut upload =
+            files.begin(terms.spec(ext, filename.as_deref(), None)).await.map_err(write_failed)?;
+        pour(&mut field, &mut upload, settings, &between).await?;
+        uploads.push((upload, filename));
     }
     if uploads.is_empty() {
         return Err(bad(
@@ -77,11 +69,47 @@ pub(crate) async fn store<F: Files>(
             "the request holds no file; send parts with a file name, as curl -F file=@PATH does",
         ));
     }
-    commit(uploads).await
+    Ok(Arrived::Begun(uploads))
+}
+
+/// A request whose body ends when too much comes between two pieces of content.
+fn metered(request: Request, between: &Arc<AtomicUsize>) -> Request {
+    let metered = Arc::clone(between);
+    request.map(|body| {
+        Body::from_stream(body.into_data_stream().map(move |piece| {
+            let piece = piece.map_err(std::io::Error::other)?;
+            if metered.fetch_add(piece.len(), Ordering::Relaxed) > MAX_BETWEEN {
+                return Err(std::io::Error::other("the head of a part is too long"));
+            }
+            Ok(piece)
+        }))
+    })
+}
+
+/// Adds a part without a file name to the metadata of all files.
+async fn add_field(terms: &mut Terms, mut field: Field<'_>, settings: &Settings) -> Result<(), Problem> {
+    let Some(name) = field.name().map(str::to_owned) else {
+        let detail = "a part has no name; name it, and give it a file name if it is a file";
+        return Err(bad("unexpected_field", detail));
+    };
+    let mut value = Vec::new();
+    while let Some(piece) =
+        timeout(settings.body_timeout, field.chunk()).await.map_err(|_| too_slow())?.map_err(broken)?
+    {
+        value.extend_from_slice(&piece);
+        if value.len() > MAX_VALUE {
+            let detail = "a plain field is metadata and has up to 256 bytes; give a part that is a file a file name, \
+                          as curl -F file=@PATH does";
+            return Err(bad("bad_metadata", detail));
+        }
+    }
+    let value =
+        String::from_utf8(value).map_err(|_| bad("bad_metadata", "the value of a field is text in UTF-8"))?;
+    terms.add(&name, &value)
 }
 
 /// Moves the content of a part into an upload.
-async fn receive(
+async fn pour(
     field: &mut Field<'_>,
     upload: &mut impl Upload,
     settings: &Settings,
@@ -103,27 +131,6 @@ async fn receive(
         return Ok(());
     }
     upload.write(buffer.freeze()).await.map_err(write_failed)
-}
-
-/// Makes all files visible. If one fails, the error says which are stored by then.
-async fn commit<U: Upload>(
-    uploads: Vec<(U, Option<String>)>,
-) -> Result<Vec<(Committed, Option<String>)>, Problem> {
-    let mut made: Vec<(Committed, Option<String>)> = Vec::new();
-    for (upload, filename) in uploads {
-        match upload.commit().await {
-            Ok(committed) => made.push((committed, filename)),
-            Err(error) if made.is_empty() => return Err(write_failed(error)),
-            Err(error) => {
-                let stored: Vec<String> = made.iter().map(|(file, _)| file.id.to_string()).collect();
-                let status = write_failed(error).status();
-                let detail =
-                    format!("only these files were stored: {}; send the others again", stored.join(", "));
-                return Err(Problem::new(status, "partly_stored", detail));
-            }
-        }
-    }
-    Ok(made)
 }
 
 fn broken(error: MultipartError) -> Problem {

@@ -9,16 +9,19 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
-use protocol::file_id::FileExt;
+use protocol::GroupName;
+use protocol::config::storage_conf::Durability;
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::multipart;
+use super::prefer::{self, PREFERENCE_APPLIED};
+use super::terms::{self, Terms};
+use super::{digest, multipart};
 use crate::audit::ChangedFiles;
 use crate::authority::Scope;
-use crate::content_type::ext_of_type;
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
 use crate::problem::Problem;
 use crate::query::QueryString;
@@ -50,6 +53,9 @@ pub(crate) struct Stored {
     timestamp: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<String>,
+    /// Of the body, for requests with `Want-Repr-Digest`; in the header's form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repr_digest: Option<String>,
 }
 
 /// Answers an upload. What is not of the kind that its parameters say is of `kind`.
@@ -73,53 +79,99 @@ async fn store<F: Files>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let grant = settings.authority.check(&parts, Scope::Write, Some(files.group()))?;
-    let request = Request::from_parts(parts, body);
-    let query = QueryString::of(request.uri());
-    if let Some(group) = query.get("group")
-        && group != files.group().to_string()
-    {
-        let detail = format!("this node belongs to {}; ask a tracker for a node of {group}", files.group());
-        return Err(Problem::new(StatusCode::CONFLICT, "other_group", detail));
-    }
-    let kind = match (kind, query.get("kind").as_deref()) {
-        (Some(kind), _) => kind,
-        (None, None | Some("normal")) => UploadKind::Normal,
-        (None, Some("appender")) => UploadKind::Appender,
-        (None, Some(_)) => return Err(bad("bad_kind", "the parameter kind is normal or appender")),
+    check_group(&parts, files.group())?;
+    let mut terms = Terms::of(&parts, kind)?;
+    let (body, digests) = digest::watch(&parts.headers, body)?;
+    let base = base_url(&parts.headers);
+    let is_form = is_multipart(&parts.headers);
+    let uploads = if is_form {
+        multipart::receive(&*files, settings, &grant.limits, &mut terms, Request::from_parts(parts, body))
+            .await?
+    } else {
+        receive(&*files, settings, &terms, &parts, body).await?
     };
-    let base = base_url(request.headers());
-    if is_multipart(request.headers()) {
-        let made = multipart::store(files, settings, &grant.limits, kind, request).await?;
-        return Ok(several(made, base.as_deref()));
-    }
-    let filename = query.get("filename").map(std::borrow::Cow::into_owned);
-    let ext = extension(query.get("ext").as_deref(), filename.as_deref(), request.headers())?;
-    let len = content_length(request.headers());
-    let waits = request.headers().contains_key(EXPECT);
-    let spec = UploadSpec { len, ..UploadSpec::new(kind, ext) };
-    let mut body = Incoming { body: request.into_body(), patience: settings.body_timeout };
-    let made = match len {
-        Some(len) if len <= SMALL => {
-            let pieces = body.all().await?;
-            files.put(spec, pieces).await
-        }
-        _ => {
-            let begun = files.begin(spec).await.map_err(write_failed);
-            // A client that waits for "100 Continue" sends nothing before, and reading would ask it to.
-            let untouched = begun.is_err() && waits;
-            let poured = match begun {
-                Ok(mut upload) => body.pour(&mut upload).await.map(|()| upload),
-                Err(problem) => Err(problem),
-            };
-            if poured.is_err() && !untouched {
-                body.discard().await;
-            }
-            poured?.commit().await
-        }
-    };
-    let stored = Stored::of(made.map_err(write_failed)?, base.as_deref(), filename);
-    Ok(created(Some(&stored.file_id), &stored))
+    let digest = digests.check(settings.body_timeout).await?;
+    let made = uploads.commit(&*files, &terms).await?;
+    Ok(answer(made, base.as_deref(), digest, terms.durability))
 }
+
+fn check_group(parts: &Parts, own: GroupName) -> Result<(), Problem> {
+    match QueryString::of(&parts.uri).get("group") {
+        Some(group) if group != own.to_string() => {
+            let detail = format!("this node belongs to {own}; ask a tracker for a node of {group}");
+            Err(Problem::new(StatusCode::CONFLICT, "other_group", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Content that has arrived and has no name yet, and the names that it had.
+pub(crate) enum Arrived<U> {
+    /// A small file in memory.
+    Small(UploadSpec, Vec<Bytes>, Option<String>),
+    /// Files that the store has begun.
+    Begun(Vec<(U, Option<String>)>),
+}
+
+/// Receives a raw body.
+async fn receive<F: Files>(
+    files: &F,
+    settings: &Settings,
+    terms: &Terms,
+    parts: &Parts,
+    body: Body,
+) -> Result<Arrived<F::Upload>, Problem> {
+    let (ext, filename) = terms::name_of(parts)?;
+    let len = content_length(&parts.headers);
+    let spec = terms.spec(ext, filename.as_deref(), len);
+    let mut body = Incoming { body, patience: settings.body_timeout };
+    if len.is_some_and(|len| len <= SMALL) {
+        return Ok(Arrived::Small(spec, body.all().await?, filename));
+    }
+    let begun = files.begin(spec).await.map_err(write_failed);
+    // A client that waits for "100 Continue" sends nothing before, and reading would ask it to.
+    let untouched = begun.is_err() && parts.headers.contains_key(EXPECT);
+    let poured = match begun {
+        Ok(mut upload) => body.pour(&mut upload).await.map(|()| upload),
+        Err(problem) => Err(problem),
+    };
+    if poured.is_err() && !untouched {
+        body.discard().await;
+    }
+    Ok(Arrived::Begun(vec![(poured?, filename)]))
+}
+
+impl<U: Upload> Arrived<U> {
+    /// Makes all files visible. If one fails, the error says which are stored by then.
+    async fn commit<F: Files<Upload = U>>(self, files: &F, terms: &Terms) -> Result<Vec<Made>, Problem> {
+        let uploads = match self {
+            Self::Small(spec, pieces, filename) => {
+                let made = files.put(spec, pieces).await.map_err(write_failed)?;
+                return Ok(vec![(made, filename)]);
+            }
+            Self::Begun(uploads) => uploads,
+        };
+        let mut made: Vec<Made> = Vec::new();
+        for (mut upload, filename) in uploads {
+            upload.set_metadata(terms.metadata(filename.as_deref()));
+            match upload.commit().await {
+                Ok(committed) => made.push((committed, filename)),
+                Err(error) if made.is_empty() => return Err(write_failed(error)),
+                Err(error) => {
+                    let stored: Vec<String> = made.iter().map(|(file, _)| file.id.to_string()).collect();
+                    let status = write_failed(error).status();
+                    let detail =
+                        format!("only these files were stored: {}; send the others again", stored.join(", "));
+                    return Err(Problem::new(status, "partly_stored", detail));
+                }
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// A stored file and the name that it had.
+type Made = (Committed, Option<String>);
 
 impl Stored {
     pub(crate) fn file_id(&self) -> &str {
@@ -136,6 +188,7 @@ impl Stored {
             timestamp: made.timestamp,
             file_id,
             filename,
+            repr_digest: None,
         }
     }
 }
@@ -143,20 +196,33 @@ impl Stored {
 #[derive(Serialize)]
 struct StoredFiles {
     files: Vec<Stored>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repr_digest: Option<String>,
 }
 
 /// One file answers as a raw upload does; several as a list.
-fn several(made: Vec<(Committed, Option<String>)>, base: Option<&str>) -> Response {
+fn answer(
+    made: Vec<Made>,
+    base: Option<&str>,
+    digest: Option<String>,
+    durability: Option<Durability>,
+) -> Response {
     let mut files: Vec<Stored> =
         made.into_iter().map(|(made, filename)| Stored::of(made, base, filename)).collect();
-    if files.len() == 1
+    let mut response = if files.len() == 1
         && let Some(stored) = files.pop()
     {
-        return created(Some(&stored.file_id), &stored);
+        let stored = Stored { repr_digest: digest, ..stored };
+        created(Some(&stored.file_id), &stored)
+    } else {
+        let made = ChangedFiles(files.iter().map(|file| file.file_id.clone()).collect());
+        let mut response = created(None, &StoredFiles { files, repr_digest: digest });
+        response.extensions_mut().insert(made);
+        response
+    };
+    if let Some(durability) = durability {
+        response.headers_mut().insert(PREFERENCE_APPLIED, prefer::applied(durability));
     }
-    let made = ChangedFiles(files.iter().map(|file| file.file_id.clone()).collect());
-    let mut response = created(None, &StoredFiles { files });
-    response.extensions_mut().insert(made);
     response
 }
 
@@ -282,19 +348,6 @@ pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
 
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn extension(ext: Option<&str>, filename: Option<&str>, headers: &HeaderMap) -> Result<FileExt, Problem> {
-    if let Some(ext) = ext {
-        let bare = ext.strip_prefix('.').unwrap_or(ext);
-        return FileExt::parse(bare)
-            .map_err(|_| bad("bad_extension", "an extension has up to 6 letters, digits, '.', '_' or '-'"));
-    }
-    if let Some(filename) = filename {
-        return Ok(FileExt::of_file_name(filename));
-    }
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(ext_of_type(kind))
 }
 
 /// Scheme and authority that the client used.

@@ -262,6 +262,11 @@ impl Fake {
         if self.entry(&id(name)).is_some() { Err(WriteError::Exists) } else { Ok(()) }
     }
 
+    /// The metadata that an upload gave a file.
+    pub fn metadata_of(&self, id: &str) -> Option<Metadata> {
+        self.0.metadata.lock().unwrap().get(id).cloned()
+    }
+
     fn refusal(&self) -> Result<(), WriteError> {
         match *self.0.mood.lock().unwrap() {
             Mood::Willing | Mood::FullLater => Ok(()),

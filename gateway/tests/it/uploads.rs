@@ -1,6 +1,8 @@
 //! Uploads and deletions.
 
+mod digests;
 mod forms;
+mod promises;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -98,6 +98,13 @@ impl Files for FrontFiles {
         self.reader(id.group)?.version(&id.name)
     }
 
+    async fn described(&self, id: &FileId) -> Metadata {
+        match self.reader(id.group) {
+            Some(reader) => reader.described(&id.name).await,
+            None => Metadata::default(),
+        }
+    }
+
     async fn find(&self, id: &FileId) -> Result<RemoteFile, FindError> {
         match &self.others {
             Some((remote, _)) => reading::find(remote, id).await,

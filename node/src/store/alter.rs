@@ -161,7 +161,9 @@ impl Inner {
         let _made = self.announce(&record(Op::Create, new.as_str()))?;
         let _gone = self.announce(&record(Op::Delete, old.as_str()))?;
         let renamed = path.dir.rename_new(old.true_name(), new.true_name());
-        renamed.map_err(|error| io_failed("renaming metadata", error))
+        renamed.map_err(|error| io_failed("renaming metadata", error))?;
+        self.mark_received(path, &new);
+        Ok(())
     }
 
     fn delete(&self, path: &Arc<StorePath>, name: &LogicName) -> Result<(), WriteError> {

@@ -101,7 +101,8 @@ impl DataDir {
         Ok(())
     }
 
-    fn took_name(&self) {
+    /// A name lost its file, or a file under its name became another one to those who read it.
+    pub(super) fn took_name(&self) {
         self.taken.fetch_add(1, Ordering::Release);
     }
 

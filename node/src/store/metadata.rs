@@ -15,10 +15,10 @@ use super::binlog::{Op, Record, Side};
 use super::layout::unix_seconds;
 use super::shelves::StorePath;
 use super::temporary::Temporary;
-use super::{Inner, ReadError, Reader, Store, io_failed, read, read_failed};
+use super::{Inner, ReadError, Reader, Store, io_failed, marks, read, read_failed};
 
 /// Longer files were not made by any FastDFS: a request holds at most 256 KiB, a merge adds to that.
-const MAX_FILE: u64 = 16 << 20;
+pub(super) const MAX_FILE: u64 = 16 << 20;
 
 impl Store {
     /// Replaces or merges a file's metadata. Overwriting with nothing deletes it.
@@ -34,7 +34,7 @@ impl Store {
         self.alter(name, move |inner, path, name| {
             // Under the lock: a delete must not leave metadata of nothing.
             inner.open(name).map_err(read_failed)?;
-            inner.write_metadata(path, &of, mode, &text)
+            inner.change_metadata(path, name, &of, mode, &text)
         })
         .await?;
         self.0.counters.set_metas.done(1);
@@ -64,7 +64,8 @@ impl Store {
                 Err(refusal) => return Ok(Err(refusal)),
             };
             if new != old {
-                inner.write_metadata(path, &of, MetadataMode::Overwrite, &rewritten(&text, &old, &new))?;
+                let text = rewritten(&text, &old, &new);
+                inner.change_metadata(path, name, &of, MetadataMode::Overwrite, &text)?;
             }
             Ok(Ok(new))
         });
@@ -99,6 +100,23 @@ impl Reader {
 }
 
 impl Inner {
+    /// Changes metadata and what its file says about it. Blocking; the caller holds the file's lock.
+    fn change_metadata(
+        &self,
+        path: &Arc<StorePath>,
+        name: &LogicName,
+        of: &LogicName,
+        mode: MetadataMode,
+        text: &[u8],
+    ) -> Result<(), WriteError> {
+        if marks::says_something(text) {
+            self.mark_before(path, name);
+        }
+        self.write_metadata(path, of, mode, text)?;
+        self.mark(path, name);
+        Ok(())
+    }
+
     /// Blocking; the caller holds the file's lock.
     fn write_metadata(
         &self,

@@ -15,7 +15,7 @@ use super::binlog::{Op, Record, Side};
 use super::name_maker::{self, NameSpec};
 use super::temporary::Temporary;
 use super::upload::{Naming, Open, Place, TOO_LONG};
-use super::{io_failed, sync_content, sync_name};
+use super::{io_failed, marks, sync_content, sync_name};
 
 /// Tries at a name that nothing has; the random bits differ each time.
 const NAME_TRIES: u32 = 10;
@@ -109,6 +109,9 @@ impl Place {
             .map_err(|error| io_failed("making a metadata file", error))?;
         let write = |mut file: &File| file.write_all(text);
         write(metadata.file()).map_err(|error| io_failed("writing metadata", error))?;
+        if marks::says_something(text) {
+            marks::set(temporary.file()).map_err(|error| io_failed("marking a file", error))?;
+        }
         sync_content(self.durability, metadata.file())?;
         let record = |name| Record { time, side: Side::Source, op: Op::Create, name };
         let _announced = self.store.announce_all(&[record(name.as_str()), record(of.as_str())])?;

@@ -186,7 +186,10 @@ impl Recovered {
             self.temporary.publish(self.name.true_name())
         };
         match placed {
-            Ok(()) => self.store.sync_name(&self.path.dir, &self.name).map(|()| true),
+            Ok(()) => {
+                self.store.mark_received(&self.path, &self.name);
+                self.store.sync_name(&self.path.dir, &self.name).map(|()| true)
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(io_failed("naming a file", error)),
         }

@@ -2,20 +2,23 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
-use node::store::{Identity, Store};
-use protocol::LogicName;
+use node::store::{Identity, IncomingFile, IncomingMode, Outcome, Store};
 use protocol::config::storage_conf::Durability;
 use protocol::config::{LocalFacts, StorageConf};
 use protocol::file_id::{FileExt, SlavePrefix, Source};
 use protocol::metadata::Metadata;
+use protocol::storage::MetadataMode;
+use protocol::{FileId, LogicName};
 use tempfile::TempDir;
 
-use crate::running::conf_text;
+use crate::address::fresh;
+use crate::running::{Running, conf_text, plain_cluster};
 
 /// A store without a node around it.
 struct Alone {
@@ -146,5 +149,98 @@ async fn an_upload_can_ask_for_more_than_the_configuration_promises() {
         let name = put(&alone.store, wanted).await.unwrap().id.name;
         assert_eq!(alone.store.metadata(&name).await.unwrap(), "a\x021", "{configured} {asked:?}");
         assert_eq!(alone.lines().len(), 2);
+    }
+}
+
+/// A raw upload by HTTP, as an ID.
+async fn post(node: &Running, target: &str, headers: &str) -> FileId {
+    let request = format!("POST {target} HTTP/1.0\r\nContent-Length: 7\r\n{headers}\r\ncontent");
+    let answer = node.http(&request).await;
+    assert!(answer.starts_with("HTTP/1.0 201 "), "{answer}");
+    let id = answer.lines().find_map(|line| line.strip_prefix("location: /")).expect("a location");
+    FileId::parse(id).expect("an ID")
+}
+
+async fn disposition(node: &Running, target: &str) -> String {
+    let answer = node.http(&format!("GET {target} HTTP/1.0\r\n\r\n")).await;
+    assert!(answer.ends_with("\r\n\r\ncontent"), "{answer}");
+    let found = answer.lines().find_map(|line| line.strip_prefix("content-disposition: "));
+    found.unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_that_a_file_had_comes_back_and_follows_its_metadata() {
+    let node = Running::start(fresh(), plain_cluster(), "").await;
+    let (at, client) = (node.address, node.client());
+    let id = post(&node, "/v1/files?filename=dir%2Fa%20b.txt", "").await;
+    let url = format!("/{id}");
+    for _ in 0..4 {
+        assert_eq!(disposition(&node, &url).await, "inline; filename=\"a b.txt\"");
+    }
+    assert_eq!(disposition(&node, &format!("{url}?filename=x.txt")).await, "attachment; filename=\"x.txt\"");
+    assert_eq!(disposition(&node, &format!("{url}?attname=")).await, "attachment; filename=\"a b.txt\"");
+
+    for (mode, text, expected) in [
+        (MetadataMode::Merge, "fdfs.filename\x02c.txt", "inline; filename=\"c.txt\""),
+        (MetadataMode::Overwrite, "fdfs.filename\x02evil\r\nSet-Cookie: x", ""),
+        (
+            MetadataMode::Overwrite,
+            "fdfs.filename\x02图.txt",
+            "inline; filename=\"_.txt\"; filename*=UTF-8''%E5%9B%BE.txt",
+        ),
+        (MetadataMode::Overwrite, "other\x02d.txt", ""),
+        (MetadataMode::Overwrite, "fdfs.filename\x02e.txt", "inline; filename=\"e.txt\""),
+        (MetadataMode::Overwrite, "", ""),
+    ] {
+        client.set_metadata(at, &id, mode, text.into()).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(disposition(&node, &url).await, expected, "{text:?}");
+        }
+    }
+
+    let named =
+        post(&node, "/v1/files", "Content-Disposition: attachment; filename*=UTF-8''%E5%9B%BE.txt\r\n").await;
+    assert_eq!(named.name.extension(), "txt");
+    assert!(disposition(&node, &format!("/{named}")).await.ends_with("filename*=UTF-8''%E5%9B%BE.txt"));
+    let plain = post(&node, "/v1/files", "").await;
+    assert_eq!(disposition(&node, &format!("/{plain}")).await, "");
+    assert!(!node.path(&plain).with_file_name(format!("{}-m", plain.name.base_name())).exists());
+
+    let appender = post(&node, "/v1/files?kind=appender&filename=log.txt", "").await;
+    let fixed = client.regenerate(at, &appender.name).await.unwrap();
+    assert_eq!(disposition(&node, &format!("/{fixed}")).await, "inline; filename=\"log.txt\"");
+}
+
+/// Whether reads of a file look at its metadata.
+fn is_marked(path: &Path) -> bool {
+    fs::metadata(path).expect("the file is there").permissions().mode() & gateway::files::MARK != 0
+}
+
+#[tokio::test]
+async fn files_of_other_members_are_marked_whichever_comes_first() {
+    let alone = Alone::open("");
+    let (named, other) = ("fdfs.filename\x02a.txt", "width\x02120");
+    for (text, first, expected) in [(named, "file", true), (named, "metadata", true), (other, "file", false)]
+    {
+        let model = put(&alone.store, spec(UploadKind::Normal, &[])).await.unwrap().id.name;
+        alone.store.delete(&model).await.unwrap();
+        // Another name: what was deleted does not come back.
+        let name = LogicName::parse(&model.as_str().replacen("M00/00/00", "M00/00/01", 1)).unwrap();
+        let incoming = |name: &LogicName, content: &'static str| {
+            let (time, mode) = (1_795_382_841, IncomingMode::Create);
+            (IncomingFile { name: name.clone(), time, size: content.len() as u64, mode }, content.into())
+        };
+        let metadata = name.metadata_name().unwrap();
+        let mut files = vec![incoming(&name, "content"), incoming(&metadata, text)];
+        if first == "metadata" {
+            files.reverse();
+        }
+        for file in files {
+            let outcomes = alone.store.receive(vec![file]).await;
+            assert!(matches!(outcomes[..], [Ok(Outcome::Applied)]), "{outcomes:?}");
+        }
+        assert_eq!(is_marked(&alone.path(&name)), expected, "{text} {first}");
+        alone.store.receive_delete(metadata, 1_795_382_842).await.unwrap();
+        assert!(!is_marked(&alone.path(&name)), "{text} {first}");
     }
 }

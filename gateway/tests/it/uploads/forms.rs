@@ -23,6 +23,11 @@ fn file(name: &str, content: &str) -> String {
     )
 }
 
+/// A part without one.
+fn field(name: &str, value: &str) -> String {
+    format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+}
+
 async fn send(store: &Fake, body: String) -> Answer {
     post(store, "/v1/files", &[FORM], Body::from(body)).await
 }
@@ -47,7 +52,7 @@ async fn one_file_answers_as_a_raw_upload() {
             let json = answer.json();
             let id = json["file_id"].as_str().unwrap();
             assert!(store.content(id).unwrap() == content.as_bytes());
-            assert_eq!(json["filename"], "../dir/my photo.jpg");
+            assert_eq!(json["filename"], "my photo.jpg");
             assert_eq!(json["size"], content.len());
             assert_eq!(json["url"], format!("http://a:1/{id}"));
             assert_eq!(answer.header("location"), format!("/{id}"));
@@ -77,7 +82,7 @@ async fn several_files_answer_as_a_list_in_their_order() {
 
 #[tokio::test]
 async fn forms_that_are_none_leave_nothing() {
-    let field = "--XX\r\nContent-Disposition: form-data; name=\"comment\"\r\n\r\nhello\r\n";
+    let fields: String = (0..10_000).map(|at| field(&format!("n{at}"), "x")).collect();
     let nameless = "--XX\r\nContent-Type: text/plain\r\n\r\nhello\r\n";
     let many: String = (0..10_000).map(|at| file(&format!("{at}.txt"), "x")).collect();
     let mut headers = String::from("--XX\r\n");
@@ -85,8 +90,14 @@ async fn forms_that_are_none_leave_nothing() {
         write!(headers, "X-{at}: y\r\n").unwrap();
     }
     for (case, body, code) in [
-        ("a field", format!("{field}--XX--\r\n"), "unexpected_field"),
-        ("a field after a file", file("a.txt", "x") + field + "--XX--\r\n", "unexpected_field"),
+        ("only a field", field("comment", "hello") + "--XX--\r\n", "no_file"),
+        ("10,000 fields", file("a.txt", "x") + &fields + "--XX--\r\n", "too_many_fields"),
+        ("a field of ours", file("a.txt", "x") + &field("fdfs.expires", "1") + "--XX--\r\n", "reserved_name"),
+        ("a long name", file("a.txt", "x") + &field(&"n".repeat(65), "1") + "--XX--\r\n", "bad_metadata"),
+        ("an empty name", file("a.txt", "x") + &field("", "1") + "--XX--\r\n", "bad_metadata"),
+        ("a long value", file("a.txt", "x") + &field("n", &"v".repeat(257)) + "--XX--\r\n", "bad_metadata"),
+        ("separators", file("a.txt", "x") + &field("n", "a\u{1}b\u{2}c") + "--XX--\r\n", "bad_metadata"),
+        ("control characters in a name", file("a\u{7}b", "x") + "--XX--\r\n", "bad_multipart"),
         ("no name at all", format!("{nameless}--XX--\r\n"), "unexpected_field"),
         ("10,000 files", many + "--XX--\r\n", "too_many_files"),
         ("no file", "--XX--\r\n".to_owned(), "no_file"),
@@ -104,6 +115,23 @@ async fn forms_that_are_none_leave_nothing() {
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, code), "{case} {piece}");
             assert_nothing_left(&store, case);
         }
+    }
+}
+
+#[tokio::test]
+async fn fields_are_metadata_of_all_files_wherever_they_stand() {
+    let store = Fake::new();
+    let body =
+        field("author", "图 and\r\nothers") + &file("a.txt", "x") + &file("", "y") + &field("width", "");
+    let answer = send(&store, body + "--XX--\r\n").await;
+    assert_eq!(answer.status, 201, "{:?}", answer.body);
+    let json = answer.json();
+    for (at, filename) in [(0, Some("a.txt")), (1, None)] {
+        let metadata = store.metadata_of(json["files"][at]["file_id"].as_str().unwrap()).unwrap();
+        assert_eq!(metadata.get("author"), Some("图 and\r\nothers"));
+        assert_eq!(metadata.get("width"), Some(""));
+        assert_eq!(metadata.get("fdfs.filename"), filename);
+        assert_eq!(json["files"][at].get("filename").and_then(|name| name.as_str()), filename);
     }
 }
 

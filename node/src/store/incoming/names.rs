@@ -82,6 +82,7 @@ impl Inner {
         self.deletes.note(name, time.into());
         let deleted = match path.dir.unlink(name.true_name()) {
             Ok(()) => {
+                self.mark_received(path, name);
                 self.sync_name(&path.dir, name)?;
                 true
             }

@@ -300,6 +300,7 @@ impl Inner {
             IncomingMode::Update => temporary.replace(name),
         });
         published.map_err(|error| io_failed("naming a file", error))?;
+        self.mark_received(path, &file.name);
         self.sync_name(&path.dir, &file.name)?;
         self.counters.sync_in_bytes.done(file.size);
         Ok(())
