@@ -25,7 +25,7 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 const [scenario, tracker, ...given] = process.argv.slice(2);
 
 // --- the test that runs the servers ----------------------------------------------------------------------------------
@@ -51,12 +51,29 @@ class Visit {
     visit.page = await context.newPage();
     visit.page.setDefaultTimeout(PATIENCE_MS);
     visit.errors = [];
+    await visit.takeParts();
     visit.hosts = new Set();
     visit.page.on('console', (message) => message.type() === 'error' && visit.errors.push(message.text()));
     visit.page.on('pageerror', (error) => visit.errors.push(String(error)));
-    visit.page.on('dialog', (dialog) => visit.errors.push(`a script opened a dialog: ${dialog.message()}`) && dialog.dismiss());
+    visit.page.on('dialog', (dialog) => visit.meet(dialog));
     visit.page.on('request', (request) => visit.hosts.add(new URL(request.url()).host));
     return visit;
+  }
+
+  /** Takes the console's parts from a folder, if one is named: what was changed there is tried without a build. */
+  async takeParts() {
+    const from = process.env.FDFS_CONSOLE_FROM;
+    if (!from) return;
+    await this.context.route(`${tracker}/console/*`, async (route) => {
+      const name = path.basename(new URL(route.request().url()).pathname);
+      await route.fulfill({ response: await route.fetch(), body: fs.readFileSync(path.join(from, name)) });
+    });
+  }
+
+  /** Pages that are left while they upload ask whether that is meant. Nothing else here opens dialogs of the browser. */
+  meet(dialog) {
+    if (dialog.type() !== 'beforeunload') this.errors.push(`a script opened a dialog: ${dialog.message()}`);
+    return dialog.accept();
   }
 
   async open(view = '') {
@@ -79,6 +96,48 @@ class Visit {
 
   see(text) {
     return this.page.getByText(text).first().waitFor();
+  }
+
+  /** Lets no more than so many bytes a second go out. */
+  async pace(bytes) {
+    const session = await this.context.newCDPSession(this.page);
+    await session.send('Network.enable');
+    const unlimited = { offline: false, latency: 0, downloadThroughput: -1 };
+    await session.send('Network.emulateNetworkConditions', { ...unlimited, uploadThroughput: bytes });
+  }
+
+  /** Drags files of the disk over the page and drops them on the place for it, as the system's file manager would. */
+  async drop(files) {
+    const session = await this.context.newCDPSession(this.page);
+    const box = await this.page.locator('#drop').boundingBox();
+    const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const data = { items: [], files, dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop'])
+      await session.send('Input.dispatchDragEvent', { type, ...at, data });
+  }
+
+  /** Waits until so many parts of a hundred are sent. */
+  async sent(percent) {
+    const isThere = (wanted) => {
+      const bar = document.querySelector('progress');
+      return bar && (100 * bar.value) / bar.max >= wanted;
+    };
+    await this.page.waitForFunction(isThere, percent);
+  }
+
+  /** The URL that a finished upload shows. */
+  async stored() {
+    await this.page.getByText('Stored', { exact: true }).waitFor();
+    return this.page.locator('.result a').first().getAttribute('href');
+  }
+
+  /** What is confirmed by typing a name. */
+  async confirm(word, button) {
+    const dialog = this.page.getByRole('dialog');
+    const action = dialog.getByRole('button', { name: button });
+    assert(await action.isDisabled(), 'nothing is done before the name is typed');
+    await dialog.getByRole('textbox').fill(word);
+    await this.page.keyboard.press('Enter');
   }
 }
 
@@ -144,6 +203,49 @@ const scenarios = {
     await visit.end();
   },
 
+  /** The page reads the names that FastDFS itself made as FastDFS does, and takes nothing else for one. */
+  async names(browser) {
+    const visit = await Visit.begin(browser);
+    await visit.open();
+    const cases = fs
+      .readFileSync(given[0], 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert(cases.length > 50);
+    const read = (texts) =>
+      visit.page.evaluate(async (list) => {
+        const { parse } = await import('/console/fileid.js');
+        return list.map(parse);
+      }, texts);
+    const found = await read(cases.map((one) => one.file_id));
+    for (const [index, { file_id, kind, size, decoded }] of cases.entries()) {
+      const file = found[index];
+      assert.equal(file?.id, file_id);
+      assert.equal(file.time, decoded.timestamp, file_id);
+      assert.equal(file.crc32, decoded.crc_field_hex, file_id);
+      assert(kind.includes(file.kind) || ['normal', 'trunk'].includes(file.kind), `${file_id}: ${kind}, ${file.kind}`);
+      if (['normal', 'trunk'].includes(file.kind)) assert.equal(file.size, size, file_id);
+    }
+    const [good] = cases.map((one) => one.file_id);
+    const [same, escaped, ...bad] = await read([
+      ` http://10.0.0.1:8888/${good}?filename=a.txt `,
+      `https://files.example/below/${good.replaceAll('/', '%2F')}`,
+      good.replace(/[^/]+$/, 'short.txt'),
+      good.replace('/M', '/X'),
+      `${good}/..`,
+      'http://[broken',
+      '',
+    ]);
+    assert.equal(same.id, good);
+    assert.equal(escaped.id, good);
+    assert.deepEqual(
+      bad,
+      bad.map(() => null),
+    );
+    await visit.end();
+  },
+
   /** All can be done without a mouse, in the order in which it is read, and one sees where one is. */
   async keyboard(browser) {
     const visit = await Visit.begin(browser);
@@ -205,9 +307,19 @@ const scenarios = {
     const evil = '<img src=x onerror="alert(1)"><script>alert(2)</script>';
     const visit = await Visit.begin(browser);
     const pair = { source: evil, destination: evil, known_by: 'reports', state: evil, lag_seconds: 7, files_to_go: 1 };
-    const group = { name: evil, total_mb: 9, free_mb: 1, reserved_mb: 1, writable: 0, readable: 0, store_path_count: 1 };
+    const group = {
+      name: evil,
+      total_mb: 9,
+      free_mb: 1,
+      reserved_mb: 1,
+      writable: 0,
+      readable: 0,
+      store_path_count: 1,
+    };
     const member = { id: evil, ip: evil, port: 1, status: evil, version: evil, total_mb: 9, free_mb: 1, up_time: 1 };
-    await visit.page.route('**/v1/groups', (route) => route.fulfill(json({ groups: [{ ...group, replication: [pair] }] })));
+    await visit.page.route('**/v1/groups', (route) =>
+      route.fulfill(json({ groups: [{ ...group, replication: [pair] }] })),
+    );
     await visit.page.route('**/storages', (route) =>
       route.fulfill(json({ storages: [{ ...member, http_url: 'javascript:alert(3)' }] })),
     );
@@ -266,6 +378,130 @@ const scenarios = {
     await visit.open();
     await visit.see('No group yet');
     await visit.picture('empty-en-light');
+    await visit.end();
+  },
+
+  /** A picture is found by its URL: what its name says, who has it, its metadata as text, a preview; then it is deleted. */
+  async lookup(browser) {
+    const [url, evil, node] = given;
+    const id = new URL(url).pathname.slice(1);
+    const visit = await Visit.begin(browser);
+    const { page } = visit;
+    await visit.open('file');
+    const field = page.getByRole('textbox', { name: 'File ID or URL' });
+    await field.fill(url);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: id }).waitFor();
+    await visit.see('normal file');
+    await visit.see('43 B');
+    await visit.see('has it');
+    await visit.see('made it');
+    await page.getByText(evil, { exact: true }).first().waitFor();
+    await page.waitForFunction(() => document.querySelector('img.preview')?.naturalWidth === 1);
+    assert.equal(await page.locator('main img:not(.preview), main script').count(), 0);
+    await visit.picture('file-en-light');
+    await page.getByRole('button', { name: '中文' }).click();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await visit.see('文件名所含信息');
+    await visit.picture('file-zh-dark');
+    await page.getByRole('button', { name: 'English' }).click();
+
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Download' }).click();
+    assert.equal(fs.statSync(await (await download).path()).size, 43);
+
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await visit.see('There is no way back.');
+    await visit.picture('delete');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.locator('article').getByText('The file was deleted.').waitFor();
+    assert.equal((await page.request.get(url)).status(), 404);
+    await visit.end([node]);
+  },
+
+  /** A large file that is dropped arrives, although its storage is killed and started three times meanwhile. */
+  async upload(browser) {
+    const [file, node] = given;
+    const visit = await Visit.begin(browser);
+    await visit.open('upload');
+    await visit.picture('upload-en-light');
+    await visit.pace(200_000_000);
+    await visit.drop([file]);
+    for (const percent of [15, 45, 75]) {
+      await visit.sent(percent);
+      await please('restart the node');
+    }
+    await visit.picture('uploading');
+    const url = await visit.stored();
+    // Its name holds markup, which is text here, too.
+    await visit.see(path.basename(file));
+    assert.equal(await visit.page.locator('main img, main script').count(), 0);
+    await visit.picture('uploaded-en-light');
+    await please(`compare ${url}`);
+    visit.errors = visit.errors.filter((text) => !text.includes('ERR_') && !/\b(404|503)\b/.test(text));
+    await visit.end([node]);
+  },
+
+  /** An upload is paused and goes on, outlives a reload of the page once its file is chosen again, and can be given up. */
+  async reload(browser) {
+    const [file, node] = given;
+    const visit = await Visit.begin(browser);
+    const { page } = visit;
+    await visit.open('upload');
+    await visit.pace(150_000_000);
+    await page.locator('#files').setInputFiles(file);
+    await visit.sent(10);
+    await page.getByRole('button', { name: /^Pause/ }).click();
+    await visit.see(/^Paused at/);
+    await page.getByRole('button', { name: /^Resume/ }).click();
+    await visit.sent(30);
+    await page.reload();
+    await visit.see('Not finished in an earlier visit.');
+    await visit.picture('unfinished');
+    const offsets = [];
+    page.on('request', (request) => offsets.push(request.headers()['upload-offset']));
+    await page.locator('#files').setInputFiles(file);
+    await please(`compare ${await visit.stored()}`);
+    const first = Number(offsets.find((offset) => offset !== undefined));
+    assert(first > 0, `it goes on where it was, not at ${first}`);
+    assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes('upload'))), []);
+
+    await page.getByRole('button', { name: /^Remove/ }).click();
+    await page.locator('#files').setInputFiles(file);
+    await visit.sent(10);
+    const ended = page.waitForResponse((response) => response.request().method() === 'DELETE');
+    await page.getByRole('button', { name: /^Cancel/ }).click();
+    assert.equal((await ended).status(), 204);
+    assert.equal(await page.locator('.upload').count(), 0);
+    await visit.end([node]);
+  },
+
+  /** Modes are set, and what is refused says why; nothing is done before the name is typed. */
+  async admin(browser) {
+    const [member] = given;
+    const visit = await Visit.begin(browser);
+    const { page } = visit;
+    await visit.open();
+    const setMode = async (mode) => {
+      await page.getByRole('button', { name: `Manage ${member}`, exact: true }).click();
+      await page.getByRole('dialog').getByRole('button', { name: mode, exact: true }).click();
+      await visit.confirm(member, `Set: ${mode}`);
+      await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    };
+    await setMode('read only');
+    await visit.see(`${member} of group1 is restricted: read only.`);
+    await visit.picture('restricted');
+    await setMode('read, write');
+    await visit.see('Nothing needs attention.');
+
+    await page.getByRole('button', { name: 'Manage group1', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete the group' }).click();
+    await visit.confirm('group1', 'Delete the group');
+    await page.getByRole('dialog').getByText('the group has storages').waitFor();
+    await visit.picture('refused');
+    await page.keyboard.press('Escape');
+    await visit.see('ACTIVE');
+    visit.errors = visit.errors.filter((text) => !text.includes('409'));
     await visit.end();
   },
 

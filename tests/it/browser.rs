@@ -8,7 +8,7 @@ use crate::say::skipped;
 use crate::{dev, one_store};
 
 /// A picture of one pixel.
-const PICTURE: &[u8] =
+pub(crate) const PICTURE: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

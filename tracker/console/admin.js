@@ -81,8 +81,8 @@ export function manageMember(group, member) {
     () => [
       item(
         t('admin.mode'),
-        t('admin.mode_now', { mode: t(`mode.${member.mode ?? 'rw'}`) }),
-        MODES.filter((mode) => mode !== (member.mode ?? 'rw')).map((mode) =>
+        t('admin.mode_now', { mode: t(`mode.${member.mode}`) }),
+        MODES.filter((mode) => mode !== member.mode).map((mode) =>
           h('button', { key: mode, type: 'button', onclick: setMode(mode) }, t(`mode.${mode}`)),
         ),
       ),

@@ -1,5 +1,7 @@
 // Asks trackers and storages. Answers are JSON; refusals are problem documents (RFC 9457), which become a Refusal.
 
+import { t } from './i18n.js';
+
 const TIMEOUT_MS = 10_000;
 const TOKEN_KEY = 'fdfs.token';
 /** The tracker: what this module was loaded from, without `console/`. */
@@ -23,9 +25,16 @@ export class Refusal extends Error {
 /** Nobody answered. */
 export class Unreachable extends Error {
   constructor(url, cause) {
-    super(`no answer from ${new URL(url).host}`, { cause });
+    super(noAnswer(url), { cause });
     this.url = url;
   }
+}
+
+/** Browsers do not tell a server that is away from one whose answer this page may not see. */
+export function noAnswer(url) {
+  const { host } = new URL(url);
+  const mayBeRefused = host !== TRACKER.host && !token();
+  return t(mayBeRefused ? 'api.no_answer_or_refused' : 'api.no_answer', { host });
 }
 
 /** The token for this tab; it is gone when the tab is closed. */

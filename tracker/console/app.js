@@ -70,7 +70,7 @@ function header() {
       null,
       h('span', { class: 'mark', 'aria-hidden': 'true' }),
       'fdfs',
-      h('span', { class: 'host code' }, TRACKER.host),
+      h('span', { class: 'host code', title: state.cluster && `fdfs ${state.cluster.version}` }, TRACKER.host),
     ),
     h('nav', { 'aria-label': t('nav.views') }, VIEWS.map(tab)),
     connection(),

@@ -1,11 +1,14 @@
 // The state of the cluster as the tracker tells it, and what is remembered of it for plots.
 
 import { tracker } from './api.js';
+import { setClock } from './format.js';
 import { forgetBefore, note } from './history.js';
 
-/** Trackers, and groups with their members: `{at, leader, trackers, groups: [{..., members}]}`. */
+/** `{at, version, warnings, leader, trackers, groups: [{..., members}]}`. */
 export async function readCluster() {
-  const [{ leader, trackers }, { groups }] = await Promise.all([tracker('v1/trackers'), tracker('v1/groups')]);
+  const calls = ['v1/cluster', 'v1/trackers', 'v1/groups'].map((path) => tracker(path));
+  const [{ now, version, warnings }, { leader, trackers }, { groups }] = await Promise.all(calls);
+  setClock(now);
   const withMembers = async (group) => {
     try {
       const { storages } = await tracker(`v1/groups/${encodeURIComponent(group.name)}/storages`);
@@ -17,7 +20,14 @@ export async function readCluster() {
     }
   };
   const all = await Promise.all(groups.map(withMembers));
-  const cluster = { at: Date.now(), leader, trackers, groups: all.filter((group) => group !== null) };
+  const cluster = {
+    at: Date.now(),
+    version,
+    warnings,
+    leader,
+    trackers,
+    groups: all.filter((group) => group !== null),
+  };
   remember(cluster);
   return cluster;
 }
@@ -25,16 +35,12 @@ export async function readCluster() {
 /** Names of the series that plots show. */
 export const series = {
   lag: (group, pair) => `lag ${group.name} ${pair.source} ${pair.destination}`,
-  toGo: (group, pair) => `to go ${group.name} ${pair.source} ${pair.destination}`,
   free: (group, member) => `free ${group.name} ${member.id}`,
 };
 
 function remember({ at, groups }) {
   for (const group of groups) {
-    for (const pair of group.replication) {
-      note(series.lag(group, pair), at, pair.lag_seconds);
-      note(series.toGo(group, pair), at, pair.files_to_go);
-    }
+    for (const pair of group.replication) note(series.lag(group, pair), at, pair.lag_seconds);
     for (const member of group.members) note(series.free(group, member), at, member.free_mb);
   }
   forgetBefore(at);

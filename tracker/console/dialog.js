@@ -5,9 +5,9 @@ import { t } from './i18n.js';
 
 /**
  * Opens the dialog. `content()` describes what is in it and is asked again by the returned `redraw`; `submit()` is called
- * when its form is sent. Returns `{redraw, close}`.
+ * when its form is sent, `closed()` when it was left. Returns `{redraw, close}`.
  */
-export function openDialog(title, content, submit) {
+export function openDialog(title, content, submit, closed = () => {}) {
   const dialog = document.getElementById('dialog');
   const close = () => dialog.close();
   const redraw = () =>
@@ -26,8 +26,14 @@ export function openDialog(title, content, submit) {
         content(),
       ),
     );
-  // Left empty, so that the next one does not begin with fields that hold what was typed here.
-  dialog.onclose = () => show(dialog);
+  dialog.onclose = () => {
+    // The event of one that was left for the next comes when that is open.
+    if (dialog.open) return;
+    // Left empty, so that the next one does not begin with fields that hold what was typed here.
+    show(dialog);
+    closed();
+  };
+  show(dialog);
   redraw();
   dialog.showModal();
   return { redraw, close };
@@ -82,8 +88,6 @@ export function confirm({ title, text, word = null, action, run }) {
         box.redraw();
       }
     };
-    const box = openDialog(title, content, submit);
-    const dialog = document.getElementById('dialog');
-    dialog.addEventListener('close', () => resolve(state.done), { once: true });
+    const box = openDialog(title, content, submit, () => resolve(state.done));
   });
 }

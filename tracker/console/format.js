@@ -22,6 +22,11 @@ export function size(bytes) {
   return `${number} ${UNITS[unit]}`;
 }
 
+/** The same, and every byte of it. */
+export function exactSize(bytes) {
+  return bytes < 1000 ? size(bytes) : `${size(bytes)} (${count(bytes)} B)`;
+}
+
 export function percent(part, whole) {
   return whole > 0 ? Math.min(100, Math.max(0, (100 * part) / whole)) : 0;
 }
@@ -41,9 +46,16 @@ export function duration(seconds) {
   return shown.map(([unit, number]) => t(`time.${unit}`, { n: number })).join(' ');
 }
 
+let ahead = 0;
+
+/** Takes over the tracker's clock, in Unix seconds: its times are told against it, not against the reader's. */
+export function setClock(now) {
+  ahead = now - Date.now() / 1000;
+}
+
 /** How long ago a moment in Unix seconds was. */
-export function ago(seconds, nowMs = Date.now()) {
-  return t('time.ago', { d: duration(nowMs / 1000 - seconds) });
+export function ago(seconds) {
+  return t('time.ago', { d: duration(Date.now() / 1000 + ahead - seconds) });
 }
 
 /** A moment in Unix seconds, as the reader's clock has it. */

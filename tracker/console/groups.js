@@ -132,35 +132,23 @@ function groupFacts(group) {
 
 /** A table that becomes a list of cards on narrow screens; roles are written out, since that takes them away. */
 function table(caption, columns, rows) {
+  const head = (name) => h('th', { role: 'columnheader', scope: 'col' }, t(name));
+  const cell = (content, at) => {
+    const label = t(columns[at]);
+    return at === 0
+      ? h('th', { role: 'rowheader', scope: 'row', 'data-label': label }, content)
+      : h('td', { role: 'cell', 'data-label': label }, content);
+  };
+  const body = rows.map(({ key, cells }) => h('tr', { key, role: 'row' }, cells.map(cell)));
   return h(
-    'table',
-    { role: 'table' },
-    h('caption', { class: 'hidden' }, caption),
+    'div',
+    { key: caption, class: 'table' },
     h(
-      'thead',
-      { role: 'rowgroup' },
-      h(
-        'tr',
-        { role: 'row' },
-        columns.map((name) => h('th', { role: 'columnheader', scope: 'col' }, t(name))),
-      ),
-    ),
-    h(
-      'tbody',
-      { role: 'rowgroup' },
-      rows.map(({ key, cells }) =>
-        h(
-          'tr',
-          { key, role: 'row' },
-          cells.map((cell, at) =>
-            h(
-              at === 0 ? 'th' : 'td',
-              { role: at === 0 ? 'rowheader' : 'cell', scope: at === 0 ? 'row' : null, 'data-label': t(columns[at]) },
-              cell,
-            ),
-          ),
-        ),
-      ),
+      'table',
+      { role: 'table' },
+      h('caption', { class: 'hidden' }, caption),
+      h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map(head))),
+      h('tbody', { role: 'rowgroup' }, body),
     ),
   );
 }
@@ -169,6 +157,7 @@ function membersTable(group) {
   const columns = [
     'member.id',
     'member.status',
+    'member.mode',
     'member.space',
     'member.free_over_time',
     'member.beat',
@@ -189,7 +178,8 @@ function memberCells(group, member) {
       h('span', { class: 'code' }, member.id),
       h('span', { class: 'code muted under' }, member.id === member.ip ? `:${member.port}` : address),
     ],
-    status(member.status),
+    [status(member.status), member.is_trunk_server && h('span', { class: 'tag' }, t('member.trunk'))],
+    h('span', { class: member.mode === 'rw' ? null : 'bad' }, t(`mode.${member.mode}`)),
     spaceCell(group, member),
     line(freeLine, member.total_mb, t('plot.free', { free: size(member.free_mb * MB) })),
     timeCell(member.last_heart_beat, member.status === 'OFFLINE'),
@@ -213,9 +203,9 @@ function status(name) {
 
 function spaceCell(group, member) {
   const used = member.total_mb - member.free_mb;
-  const level = spaceLevel(member.free_mb, member.total_mb, group.reserved_mb);
+  const level = spaceLevel(member.free_mb, member.total_mb, member.reserved_mb);
   const sizes = { used: size(used * MB), free: size(member.free_mb * MB), total: size(member.total_mb * MB) };
-  const mark = member.total_mb - group.reserved_mb;
+  const mark = member.total_mb - member.reserved_mb;
   return [
     bar(used, member.total_mb, t('space.label', { ...sizes, percent: Math.round(percent(used, member.total_mb)) }), {
       level,
@@ -301,7 +291,7 @@ function pairCells(group, pair) {
       h('span', { class: 'hidden' }, ` ${t('pair.to')} `),
       h('span', { class: 'code' }, pair.destination),
     ],
-    pairState(pair),
+    pairState(group, pair),
     [
       bar(part, 1, t('pair.lag_label', { ...names, lag: lagText }), {
         level: lag > 60 ? 'bad' : lag > 5 ? 'warn' : 'ok',
@@ -318,9 +308,11 @@ function pairCells(group, pair) {
   ];
 }
 
-function pairState(pair) {
-  const name = pair.state ?? 'by_timestamps';
-  const level = name === 'in_step' || name === 'by_timestamps' ? 'ok' : name === 'stalled' ? 'bad' : 'warn';
+/** Of a source that is away only old news is known. */
+function pairState(group, pair) {
+  const source = group.members.find((member) => member.id === pair.source);
+  const name = source?.status === 'OFFLINE' ? 'source_away' : (pair.state ?? 'by_timestamps');
+  const level = { in_step: 'ok', by_timestamps: 'ok', stalled: 'bad', source_away: 'bad' }[name] ?? 'warn';
   return h('span', { class: `status status-${level}` }, t(`pair_state.${name}`));
 }
 

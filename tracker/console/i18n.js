@@ -55,12 +55,21 @@ export const TEXTS = {
 
   'level.bad': ['Problem', '故障'],
   'level.warn': ['Note', '注意'],
+  'api.no_answer': ['no answer from {host}', '{host} 没有响应'],
+  'api.no_answer_or_refused': [
+    'no answer from {host}, or it refuses pages from elsewhere without a token',
+    '{host} 没有响应，或在没有令牌时拒绝外部页面',
+  ],
+
   'warn.title': ['Warnings', '警告'],
   'warn.none': ['Nothing needs attention.', '一切正常，无需处理。'],
   'warn.nothing_yet': ['Nothing to watch yet.', '暂无可监视的内容。'],
   'warn.no_leader': ['No tracker leads; one is being elected.', '目前没有领导者，正在选举。'],
-  'warn.not_writable': ['{group} takes no uploads: no member is writable.', '{group} 无法接收上传：没有可写成员。'],
-  'warn.full': [
+  'warn.group_not_writable': [
+    '{group} takes no uploads: no member is writable.',
+    '{group} 无法接收上传：没有可写成员。',
+  ],
+  'warn.group_full': [
     '{group} takes no uploads: {free} are free, {reserved} are kept in reserve.',
     '{group} 无法接收上传：剩余 {free}，须保留 {reserved}。',
   ],
@@ -68,20 +77,25 @@ export const TEXTS = {
     '{group} is nearly full: {free} are free, {reserved} of them are kept in reserve.',
     '{group} 空间不足：剩余 {free}，其中须保留 {reserved}。',
   ],
-  'warn.offline': ['{member} of {group} is offline.', '{group} 的 {member} 已离线。'],
-  'warn.on_its_way': [
-    '{member} of {group} is not in service yet: {status}.',
-    '{group} 的 {member} 尚未投入服务：{status}。',
+  'warn.storage_offline': ['{storage} of {group} is offline.', '{group} 的 {storage} 已离线。'],
+  'warn.group_not_readable': ['{group} serves no reads: no member is readable.', '{group} 无法读取：没有可读成员。'],
+  'warn.storage_restricted': ['{storage} of {group} is restricted: {mode}.', '{group} 的 {storage} 受限：{mode}。'],
+  'warn.storage_not_in_service': [
+    '{storage} of {group} is not in service yet: {status}.',
+    '{group} 的 {storage} 尚未投入服务：{status}。',
   ],
   'warn.dead_letters': [
-    '{destination} refuses {n} records of {source} ({group}); they are tried again every 10 minutes.',
-    '{destination} 拒收 {source} 的 {n} 条记录（{group}）；每 10 分钟重试一次。',
+    '{destination} refuses {n} records of {storage} ({group}); they are tried again every 10 minutes.',
+    '{destination} 拒收 {storage} 的 {n} 条记录（{group}）；每 10 分钟重试一次。',
   ],
-  'warn.stalled': [
-    '{source} cannot send to {destination} ({group}).',
-    '{source} 无法向 {destination} 同步（{group}）。',
+  'warn.replication_stalled': [
+    '{storage} cannot send to {destination} ({group}).',
+    '{storage} 无法向 {destination} 同步（{group}）。',
   ],
-  'warn.lag': ['{destination} is {lag} behind {source} ({group}).', '{destination} 落后 {source} {lag}（{group}）。'],
+  'warn.replication_lag': [
+    '{destination} is {lag} behind {storage} ({group}).',
+    '{destination} 落后 {storage} {lag}（{group}）。',
+  ],
 
   'group.facts': [
     '{readable} readable · {writable} writable · store paths: {paths} · {reserved} in reserve',
@@ -91,6 +105,7 @@ export const TEXTS = {
   'member.id': ['Member', '成员'],
   'member.status': ['State', '状态'],
   'member.mode': ['Mode', '模式'],
+  'member.trunk': ['trunk server', '合并存储'],
   'member.space': ['Space', '空间'],
   'member.free_over_time': ['Free, 10 min', '可用空间，10 分钟'],
   'member.beat': ['Heard', '最近心跳'],
@@ -145,6 +160,7 @@ export const TEXTS = {
   'pair_state.behind': ['behind', '落后'],
   'pair_state.stalled': ['stalled', '停滞'],
   'pair_state.unknown': ['unknown', '未知'],
+  'pair_state.source_away': ['source is away', '源已离线'],
   'pair_state.by_timestamps': ['by timestamps', '按时间戳'],
 
   'lookup.label': ['File ID or URL', '文件 ID 或 URL'],
@@ -186,9 +202,13 @@ export const TEXTS = {
   'kind.slave': ['slave file', '从文件'],
   'kind.trunk': ['in a trunk file', '合并存储文件'],
   'info.title': ['What its storage says', '存储服务器信息'],
-  'info.size': ['Size now', '当前大小'],
+  'info.size': ['Size', '大小'],
+  'info.modified': ['Changed', '修改时间'],
+  'info.filename': ['Original name', '原文件名'],
+  'info.expires': ['Expires', '过期时间'],
   'holders.title': ['Members', '成员'],
   'holders.note': ['As the tracker knows from what the members have told it.', '根据成员上报的同步进度推断。'],
+  'holders.asked': ['As the members said themselves when they were asked.', '由各成员直接回复。'],
   'holders.source': ['made it', '来源'],
   'holders.synced': ['has files up to {when}', '已同步至 {when}'],
   'has.yes': ['has it', '已有'],
@@ -273,10 +293,10 @@ export const TEXTS = {
   'admin.mode_now': ['Now: {mode}. Replication does not depend on it.', '当前：{mode}。同步不受影响。'],
   'admin.mode_title': ['Change the mode of {member}?', '更改 {member} 的模式？'],
   'admin.mode_set': ['Set: {mode}', '设为：{mode}'],
-  'mode.rw': ['reads and writes', '读写'],
-  'mode.r': ['reads only', '只读'],
-  'mode.w': ['writes only', '只写'],
-  'mode.none': ['neither', '不可读写'],
+  'mode.rw': ['read, write', '读写'],
+  'mode.r': ['read only', '只读'],
+  'mode.w': ['write only', '只写'],
+  'mode.none': ['none', '不可读写'],
   'mode_text.rw': [
     'The tracker sends clients to {member} for reads and for uploads.',
     '跟踪服务器将把读取和上传都分配给 {member}。',
@@ -344,10 +364,14 @@ export function setLanguage(name) {
   localStorage.setItem(KEPT, name);
 }
 
-/** A text in the page's language, with values in the place of words in braces. */
-export function t(key, values = {}) {
+/** A text in the page's language, with values in the place of words in braces; null if there is none by this key. */
+export function find(key, values = {}) {
   const text = TEXTS[key]?.[LANGUAGES.indexOf(current)];
-  // What a newer server says and this console has no text for is shown as it is.
-  if (text === undefined) return key.slice(key.indexOf('.') + 1);
+  if (text === undefined) return null;
   return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/** The same. What a server says and this console has no text for is shown as it is, such as a new state. */
+export function t(key, values) {
+  return find(key, values) ?? key.slice(key.indexOf('.') + 1);
 }

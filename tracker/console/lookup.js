@@ -6,54 +6,38 @@ import { changed } from './change.js';
 import { confirm } from './dialog.js';
 import { announce, h, webUrl } from './dom.js';
 import { isPicture, parse } from './fileid.js';
-import { count, moment, size, utc } from './format.js';
+import { exactSize, moment, utc } from './format.js';
 import { t } from './i18n.js';
 
 /** What was typed, and what is known of the file: each part is `{value}` or `{error}` once an answer came. */
-const state = {
-  text: '',
-  file: null,
-  bad: false,
-  holders: null,
-  info: null,
-  metadata: null,
-  previewFailed: false,
-  deleted: false,
-};
+const state = { text: '', file: null, ...nothingKnown() };
+
+function nothingKnown() {
+  return { bad: false, holders: null, places: null, info: null, metadata: null, previewFailed: false, deleted: false };
+}
 
 /** Looks for what a hash such as `#file/group1/M00/...` names. */
 export function lookUp(text) {
   if (text === state.text && state.file) return;
-  Object.assign(state, {
-    text,
-    file: null,
-    bad: false,
-    holders: null,
-    info: null,
-    metadata: null,
-    previewFailed: false,
-    deleted: false,
-  });
-  if (text === '') return;
-  state.file = parse(text);
-  state.bad = state.file === null;
+  Object.assign(state, { text, file: parse(text), ...nothingKnown() });
+  state.bad = text !== '' && state.file === null;
   if (state.file) find(state.file);
   changed();
 }
 
-/** Asks the tracker who holds the file, then the best of them about it. */
+/** Asks the tracker who should have the file, then the best of them about it. */
 async function find(file) {
-  state.holders = await outcome(tracker(`v1/schedule/holders/${idPath(file.id)}`));
-  if (state.holders.error?.status === 404)
-    state.holders = await outcome(tracker(`v1/schedule/download/${idPath(file.id)}`));
-  if (state.file !== file) return;
-  changed();
-  const node = nodeUrl(file);
-  if (!node) return;
-  const [info, metadata] = await Promise.all([
-    outcome(ask(`${node}v1/files/${idPath(file.id)}`)),
-    outcome(ask(`${node}v1/files/${idPath(file.id)}/metadata`)),
+  const path = idPath(file.id);
+  const [holders, places] = await Promise.all([
+    outcome(tracker(`v1/schedule/holders/${path}`)),
+    outcome(tracker(`v1/schedule/download/${path}`)),
   ]);
+  if (state.file !== file) return;
+  Object.assign(state, { holders, places });
+  changed();
+  const url = restUrl();
+  if (!url) return;
+  const [info, metadata] = await Promise.all([outcome(ask(url)), outcome(ask(`${url}/metadata`))]);
   if (state.file !== file) return;
   Object.assign(state, { info, metadata });
   announce(t('lookup.done'));
@@ -69,19 +53,19 @@ async function outcome(promise) {
   }
 }
 
-function places() {
-  return state.holders?.value?.places ?? [];
+/** The best member to read the file from. */
+function bestPlace() {
+  return state.places?.value?.places[0] ?? null;
 }
 
-/** The file's URL on the best member. */
+/** The file's URL there. */
 function fileUrl() {
-  return webUrl(places()[0]?.url ?? '');
+  return webUrl(bestPlace()?.url ?? '');
 }
 
-/** The root of that member's HTTP service. */
-function nodeUrl(file) {
-  const url = fileUrl();
-  return url?.endsWith(file.id) ? url.slice(0, -file.id.length) : null;
+/** What the file is asked about and deleted by; null where only storages of FastDFS have it. */
+function restUrl() {
+  return webUrl(bestPlace()?.rest_url ?? '');
 }
 
 export function lookupView() {
@@ -134,6 +118,7 @@ function fileView(file) {
     h('div', { class: 'columns' }, [
       nameCard(file),
       holdersCard(),
+      infoCard(),
       metadataCard(),
       !state.deleted && previewCard(file),
     ]),
@@ -157,7 +142,7 @@ function fileActions(file) {
     h('a', { class: 'button', href: url, target: '_blank', rel: 'noreferrer' }, t('lookup.open')),
     h('button', { type: 'button', onclick: () => copy(url) }, t('copy.url')),
     h('button', { type: 'button', onclick: () => copy(file.id) }, t('copy.id')),
-    h('button', { type: 'button', class: 'danger', onclick: () => askToDelete(file) }, t('lookup.delete')),
+    restUrl() && h('button', { type: 'button', class: 'danger', onclick: () => askToDelete(file) }, t('lookup.delete')),
   );
 }
 
@@ -177,9 +162,8 @@ export async function copy(text) {
 }
 
 function askToDelete(file) {
-  const node = nodeUrl(file);
   const run = async () => {
-    await ask(`${node}v1/files/${idPath(file.id)}`, { method: 'DELETE' });
+    await ask(restUrl(), { method: 'DELETE' });
     state.deleted = true;
     announce(t('lookup.deleted'));
     changed();
@@ -200,7 +184,7 @@ function rows(pairs) {
   return h(
     'dl',
     { class: 'rows' },
-    pairs.map(([name, value]) => [h('dt', null, name), h('dd', null, value)]),
+    pairs.filter(Boolean).map(([name, value]) => [h('dt', null, name), h('dd', null, value)]),
   );
 }
 
@@ -211,7 +195,7 @@ function nameCard(file) {
     rows([
       [t('name.kind'), t(`kind.${file.kind}`)],
       [t('name.time'), [moment(file.time), h('span', { class: 'under muted' }, utc(file.time))]],
-      [t('name.size'), file.size === null ? t('name.size_unknown') : `${size(file.size)} (${count(file.size)} B)`],
+      [t('name.size'), file.size === null ? t('name.size_unknown') : exactSize(file.size)],
       [t('name.crc32'), code(file.crc32)],
       [t('name.source'), file.sourceIsId ? [t('name.source_id'), ' ', code(file.source)] : code(file.source)],
       [t('name.place'), code(`${file.group}/${file.storePath}/${file.directory}`)],
@@ -221,32 +205,65 @@ function nameCard(file) {
   );
 }
 
+/** What its storage says of it now: of files that change, and of slaves, the name does not. */
+function infoCard() {
+  const { info } = state;
+  if (!info) return null;
+  const title = t('info.title');
+  if (info.error) return card(title, h('p', { class: 'error' }, info.error.message));
+  const { size: bytes, crc32, modified, filename, expires } = info.value;
+  const time = (text) => moment(Date.parse(text) / 1000);
+  return card(
+    title,
+    rows([
+      [t('info.size'), exactSize(bytes)],
+      crc32 && [t('name.crc32'), h('span', { class: 'code' }, crc32)],
+      modified && [t('info.modified'), time(modified)],
+      filename && [t('info.filename'), filename],
+      expires && [t('info.expires'), time(expires)],
+    ]),
+  );
+}
+
 function holdersCard() {
   const title = t('holders.title');
   const { holders } = state;
   if (holders === null) return card(title, h('p', { class: 'muted' }, t('lookup.asking')));
   if (holders.error) return card(title, h('p', { class: 'error' }, holders.error.message));
+  const asked = state.info?.value?.holders ?? [];
   return card(
     title,
-    h('ul', { class: 'holders' }, places().map(holderView)),
-    h('p', { class: 'muted' }, t('holders.note')),
+    h(
+      'ul',
+      { class: 'holders' },
+      holders.value.holders.map((holder) => holderView(holder, asked)),
+    ),
+    h('p', { class: 'muted' }, t(asked.length > 0 ? 'holders.asked' : 'holders.note')),
   );
 }
 
-function holderView(place) {
-  const href = webUrl(place.url);
+/** A member: what it said itself when it was asked counts more than what the tracker works out. */
+function holderView(holder, asked) {
+  const said = asked.find((one) => one.id === holder.storage)?.has_file ?? null;
+  const has = said === null ? holder.has : said ? 'yes' : 'not_yet';
+  const level = { yes: 'ok', not_yet: 'warn' }[has] ?? 'warn';
+  const href = webUrl(holder.url);
   return h(
     'li',
-    { key: place.ip },
-    h('span', { class: 'code' }, `${place.ip}:${place.native_port}`),
-    href && h('a', { href, target: '_blank', rel: 'noreferrer' }, t('lookup.open')),
+    { key: holder.storage },
+    h('span', { class: 'code' }, holder.storage),
+    h('span', { class: `status status-${holder.status === 'OFFLINE' ? 'bad' : level}` }, t(`has.${has}`)),
+    holder.status !== 'ACTIVE' && h('span', { class: 'tag' }, holder.status),
+    holder.is_source && h('span', { class: 'tag' }, t('holders.source')),
+    holder.last_synced &&
+      h('span', { class: 'muted under' }, t('holders.synced', { when: moment(holder.last_synced) })),
+    href && has === 'yes' && h('a', { href, target: '_blank', rel: 'noreferrer' }, t('lookup.open')),
   );
 }
 
-/** Metadata is an object, or nothing. */
+/** Names and values, by name. */
 function metadata() {
-  const value = state.metadata?.value;
-  return Object.entries(value?.metadata ?? value ?? {});
+  return Object.entries(state.metadata?.value ?? {});
 }
 
 function originalName() {
@@ -256,11 +273,10 @@ function originalName() {
 function metadataCard() {
   const title = t('metadata.title');
   if (!state.metadata)
-    return card(title, h('p', { class: 'muted' }, places().length > 0 ? t('lookup.asking') : t('metadata.nobody')));
+    return card(title, h('p', { class: 'muted' }, restUrl() ? t('lookup.asking') : t('metadata.nobody')));
   const { error } = state.metadata;
-  const none = error ? error.code === 'no_such_metadata' : metadata().length === 0;
-  if (none) return card(title, h('p', { class: 'muted' }, t('metadata.none')));
   if (error) return card(title, h('p', { class: 'error' }, error.message));
+  if (metadata().length === 0) return card(title, h('p', { class: 'muted' }, t('metadata.none')));
   return card(
     title,
     rows(

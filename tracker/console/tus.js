@@ -1,6 +1,6 @@
 // A client of tus 1.0, resumable uploads: creation, and going on after whatever happened to the connection or the server.
 
-import { Refusal, headers, object } from './api.js';
+import { Refusal, headers, noAnswer, object } from './api.js';
 
 const VERSION = '1.0.0';
 /** Bytes of one request. Progress is told inside of it, and a server keeps what arrived of a broken one. */
@@ -114,7 +114,7 @@ export class TusUpload {
       const all = headers({ 'Tus-Resumable': VERSION, ...extra });
       for (const [name, value] of Object.entries(all)) request.setRequestHeader(name, value);
       if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded);
-      request.onerror = () => reject(new Broken(`no answer from ${new URL(url).host}`));
+      request.onerror = () => reject(new Broken(noAnswer(url)));
       request.onabort = () => reject(new Stopped());
       request.onload = () => {
         if (request.status >= 200 && request.status < 300) {

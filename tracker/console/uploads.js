@@ -146,7 +146,7 @@ async function send(upload) {
 /** The storage is FastDFS's: it has no HTTP of its own to upload by. */
 class NoHttp extends Refusal {
   constructor(text) {
-    super(501, { code: 'no_http', detail: text }, TRACKER);
+    super(422, { code: 'no_http', detail: text }, TRACKER);
   }
 }
 
@@ -161,7 +161,7 @@ async function schedule(group) {
 /** ID and URL of the file that an upload has become. */
 function stored(answer) {
   const id = answer.header('Fdfs-File-Id');
-  return id && { id, url: new URL(`/${id}`, answer.url).href };
+  return id && { id, url: new URL(answer.header('Content-Location'), answer.url).href };
 }
 
 /** Bytes a second, smoothed over some seconds. */
