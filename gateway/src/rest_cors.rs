@@ -25,7 +25,8 @@ const ASKED: HeaderValue = HeaderValue::from_static(
 );
 /// What pages see of answers.
 const TOLD: HeaderValue = HeaderValue::from_static(
-    "Content-Disposition, Content-Length, Content-Range, ETag, Idempotency-Replayed, Location, Preference-Applied, \
+    "Content-Disposition, Content-Length, Content-Location, Content-Range, ETag, Fdfs-File-Id, Idempotency-Replayed, \
+     Location, Preference-Applied, \
      Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, \
      Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Expires, Upload-Length, \
      Upload-Limit, Upload-Metadata, Upload-Offset, WWW-Authenticate, X-Request-Id",
