@@ -99,8 +99,8 @@ async fn curl_needs_a_tracker_only() {
     for _ in 0..2 {
         ids.push(stored(&curl(&["-L", "--data-binary", &format!("@{small_path}"), &url]).await));
     }
-    let in_group = other.url("/v1/files?group=group2");
-    ids.push(stored(&curl(&["-L", "-X", "POST", "-T", &large_path, &in_group]).await));
+    let in_group = other.url("/v1/upload/b.bin?group=group2");
+    ids.push(stored(&curl(&["-L", "-T", &large_path, &in_group]).await));
     let mut names: Vec<_> = ids[..2].iter().filter_map(|id| id.split('/').next()).collect();
     names.sort_unstable();
     assert_eq!(

@@ -84,7 +84,7 @@ impl Drop for Server {
 }
 
 /// Time on a processor of all threads, which the kernel counts in nanoseconds.
-fn used_by(process: u32) -> Duration {
+pub(crate) fn used_by(process: u32) -> Duration {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Duration::ZERO };
     let of_thread = |dir: PathBuf| {
         let text = std::fs::read_to_string(dir.join("schedstat")).ok()?;
@@ -96,7 +96,7 @@ fn used_by(process: u32) -> Duration {
 /// The processors for servers and for load generators.
 pub(crate) struct Cores {
     server: usize,
-    load: usize,
+    pub(crate) load: usize,
 }
 
 impl Cores {

@@ -26,7 +26,7 @@ pub(super) fn no_such_storage(group: GroupName) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_storage", detail)
 }
 
-fn no_active_storage(what: &str) -> Problem {
+pub(super) fn no_active_storage(what: &str) -> Problem {
     let detail = format!(
         "no storage in service takes {what}; look at /v1/cluster for which are offline, and try again"
     );

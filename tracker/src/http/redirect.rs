@@ -12,11 +12,11 @@ use gateway::authority::{ANONYMOUS, Scope};
 use gateway::problem::Problem;
 use gateway::server::ClientAddress;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use protocol::{GroupName, Status, StorageId};
 
 use super::places::base_url;
-use super::problems::{no_http_storage, nobody_for_file, not_placed};
+use super::problems::{no_active_storage, no_http_storage, nobody_for_file, not_placed};
 use super::query::Params;
 use super::schedule::{MAX_SIZE, member, parse_file};
 use super::{App, Client, not_found, tickets};
@@ -91,12 +91,23 @@ fn told_size(headers: &HeaderMap) -> u64 {
     number(UPLOAD_LENGTH).or_else(|| number(CONTENT_LENGTH)).unwrap_or(0).min(MAX_SIZE)
 }
 
-/// Anything else below `/v1/files/`: about a file, or an upload with a name.
+/// What a node answers about several files goes to any node: it knows whom of the others to ask.
+pub(super) async fn to_any(State(shared): App, request: Request) -> Result<Response, Problem> {
+    let base = found(&shared, |shared| {
+        let state = shared.state();
+        let mut groups = state.groups().iter();
+        let url = groups.find_map(|group| any_url(&state, group.name));
+        url.ok_or_else(|| match state.has_active_storage() {
+            true => no_http_storage(),
+            false => no_active_storage("requests"),
+        })
+    });
+    redirect(&base.await?, request.uri().path(), request.uri())
+}
+
+/// Everything about a file that is below `/v1/files/`.
 pub(super) async fn to_file_rest(State(shared): App, request: Request) -> Result<Response, Problem> {
-    let Some((id, part)) = split(request.uri().path()) else {
-        let makes = [Method::POST, Method::PUT].contains(request.method());
-        return if makes { to_upload(State(shared), request).await } else { Err(not_found().await) };
-    };
+    let Some((id, part)) = split(request.uri().path()) else { return Err(not_found().await) };
     let (id, name) = parse_file(&id)?;
     let reads = request.method().is_safe();
     let base = found(&shared, |shared| {

