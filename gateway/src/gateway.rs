@@ -22,6 +22,7 @@ use crate::files::Files;
 use crate::read;
 use crate::ready::Ready;
 use crate::refusal::Refusal;
+use crate::rest::{method_not_allowed, no_such_path};
 use crate::rest_cors::RestCors;
 use crate::routes::Routes;
 use crate::server::{App, Connection};
@@ -55,7 +56,9 @@ impl<F: Files> Gateway<F> {
     /// The gateway; `more` are routes of the daemon's own.
     pub fn new(files: Arc<F>, site: Site, more: Routes) -> Self {
         let routes = crate::rest::routes(Arc::clone(&files), site.clone()).merge(more);
-        let routes = routes.merge(contract::routes(contract::Server::Node));
+        let routes = routes
+            .merge(contract::routes(contract::Server::Node))
+            .with(|router| router.fallback(no_such_path).method_not_allowed_fallback(method_not_allowed));
         let list = routes.list().into();
         let ready = Ready::new(site.now().file_cache);
         Self { files, site, routes: routes.into_router(), list, ready }

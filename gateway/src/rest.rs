@@ -171,6 +171,12 @@ pub(crate) async fn route(routes: &Router, mut request: Request) -> Response<Bod
     response.map(Body::from)
 }
 
+/// What a path answers that is none.
+pub async fn no_such_path() -> Problem {
+    let detail = "nothing is served here; see /docs or openapi.yaml for the paths";
+    Problem::new(StatusCode::NOT_FOUND, "no_such_path", detail)
+}
+
 /// What every path answers to a method that it does not have.
 pub async fn method_not_allowed() -> Problem {
     let detail = "this path has other methods; see the Allow header and openapi.yaml";

@@ -10,12 +10,17 @@ import itertools
 import json
 import os
 import random
+from urllib.parse import quote, urlsplit
 
 import requests
 import schemathesis
 
 SERVER = os.environ["FDFS_SERVER"]
 NODE = os.environ["FDFS_NODE"]
+# The only storage; its address is its id.
+STORAGE = urlsplit(NODE).hostname
+# What is done to appender files only.
+APPENDERS = {"changeFile", "truncateFile", "finishFile"}
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 FILE_URL = ("group", "store_path", "high", "low", "name")
 
@@ -52,17 +57,21 @@ def before_load_schema(context, raw_schema):
     answers.update((operation["operationId"], collections.Counter()) for operation in operations)
 
 
-def new_file():
+def new_file(kind="normal"):
     """The ID of a file that nobody else uses."""
     number = next(numbers)
     answer = uploads.post(
         f"{NODE}/v1/files",
-        params={"filename": f"{number}.txt"},
+        params={"filename": f"{number}.txt", "kind": kind},
         data=f"file {number}\n".encode(),
         timeout=10,
     )
     answer.raise_for_status()
     return answer.json()["file_id"]
+
+
+def name_of(case):
+    return case.operation.definition.raw["operationId"]
 
 
 def is_wrong_on_purpose(case, place):
@@ -77,13 +86,23 @@ def before_call(context, case, kwargs):
 
     Not where the name is wrong on purpose, nor in stateful tests, which take it from an earlier answer.
     """
-    if case.meta is None or case.meta.phase.name.name == "STATEFUL" or is_wrong_on_purpose(case, "PATH"):
+    if case.meta is None or case.meta.phase.name.name == "STATEFUL" or chance.random() < 0.1:
         return
+    if name_of(case).endswith("Files") and isinstance(case.body, list) and not is_wrong_on_purpose(case, "BODY"):
+        case.body = [new_file() for _ in case.body[:5]]
     parameters = case.path_parameters or {}
-    if chance.random() < 0.1:
+    if is_wrong_on_purpose(case, "PATH"):
         return
+    for part, there in {"group": "group1", "id": STORAGE}.items():
+        if part in parameters:
+            parameters[part] = there
     if "file_id" in parameters:
-        parameters["file_id"] = new_file()
+        file_id = new_file("appender" if name_of(case) in APPENDERS else "normal")
+        parameters["file_id"] = file_id
+        if "/metadata/" in case.path:
+            item = quote(str(parameters["name"]), safe="")
+            # A name that metadata cannot have is refused here as it will be there.
+            uploads.put(f"{NODE}/v1/files/{file_id}/metadata/{item}", data=b"value", timeout=10)
     elif all(part in parameters for part in FILE_URL):
         parameters.update(zip(FILE_URL, new_file().split("/")))
 
@@ -97,7 +116,11 @@ def filter_query(context, query):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    answers[case.operation.definition.raw["operationId"]][response.status_code] += 1
+    answers[name_of(case)][response.status_code] += 1
+    if name_of(case) == "setStorageMode" and response.status_code == 200:
+        # Or nobody could upload from now on.
+        mode = response.request.url
+        uploads.put(mode, json={"mode": "rw"}, timeout=10).raise_for_status()
 
 
 @schemathesis.check

@@ -15,6 +15,7 @@ mod conformance;
 mod console;
 mod content;
 mod crash;
+mod curl_lines;
 mod daemons;
 mod dev;
 mod gateway;
