@@ -21,7 +21,7 @@ type Answers = BTreeMap<String, BTreeMap<String, u64>>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_answers_as_the_document_says() {
     let Some(program) = program("a_node_answers_as_the_document_says") else { return };
-    let cluster = Cluster::start().await;
+    let (cluster, _secret) = cluster().await;
     // The node has more operations, and those that do more.
     check(&program, &cluster, &cluster.node, "http://127.0.0.1:8888", 220).await;
 }
@@ -29,8 +29,18 @@ async fn a_node_answers_as_the_document_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tracker_answers_as_the_document_says() {
     let Some(program) = program("a_tracker_answers_as_the_document_says") else { return };
-    let cluster = Cluster::start().await;
+    let (cluster, _secret) = cluster().await;
     check(&program, &cluster, &cluster.tracker, "http://127.0.0.1:8080", 100).await;
+}
+
+/// A cluster that makes tickets, and the directory of its secret.
+async fn cluster() -> (Cluster, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").expect("writable");
+    let line = format!("http.cluster_secret_file = {}", file.display());
+    let cluster = Cluster::start_with(|conf| conf.add(&line), |conf| conf.add(&line)).await;
+    (cluster, dir)
 }
 
 fn program(test: &str) -> Option<PathBuf> {
