@@ -88,9 +88,85 @@ fn named(disposition: &str, name: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
+/// The name that a request's `Content-Disposition` gives its content; that of RFC 8187's form is preferred (RFC 6266, 4.3).
+/// Without directories; `None` if there is none that can be kept.
+pub(crate) fn filename(value: &HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?;
+    let (mut plain, mut extended) = (None, None);
+    for parameter in parameters(text) {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "filename" => plain = Some(unquoted(value)),
+            "filename*" => extended = decoded(value),
+            _ => {}
+        }
+    }
+    let name = extended.or(plain)?;
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let is_good = !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control);
+    is_good.then(|| name.to_owned())
+}
+
+/// What stands between semicolons that are in no quotes.
+fn parameters(text: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |character| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match character {
+            '\\' if is_quoted && !was_escaped => is_escaped = true,
+            '"' if !was_escaped => is_quoted = !is_quoted,
+            ';' => return !is_quoted,
+            _ => {}
+        }
+        false
+    })
+}
+
+fn unquoted(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut text = String::new();
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        text.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    text
+}
+
+/// `UTF-8''%E5%9B%BE.png`.
+fn decoded(value: &str) -> Option<String> {
+    let (charset, rest) = value.split_once('\'')?;
+    let (_, name) = rest.split_once('\'')?;
+    let decode = || percent_encoding::percent_decode_str(name).decode_utf8().ok();
+    charset.eq_ignore_ascii_case("utf-8").then(decode)?.map(std::borrow::Cow::into_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_requests_are_read() {
+        for (text, expected) in [
+            ("inline; filename=\"a b.jpg\"", Some("a b.jpg")),
+            ("attachment;filename=a.txt", Some("a.txt")),
+            ("inline; filename=\"x;y\\\"z.txt\"; foo=bar", Some("x;y\"z.txt")),
+            ("inline; filename=\"_.png\"; filename*=UTF-8''%E5%9B%BE.png", Some("图.png")),
+            ("inline; FileName*=utf-8'en'a%20b", Some("a b")),
+            ("inline; filename*=latin1''%FC; filename=u", Some("u")),
+            ("inline; filename*=UTF-8''%FF; filename=u", Some("u")),
+            ("inline; filename=\"../../etc/passwd\"", Some("passwd")),
+            ("inline; filename*=UTF-8''a%0Ab", None),
+            ("inline; filename=\"\"", None),
+            ("inline", None),
+            ("", None),
+        ] {
+            let value = HeaderValue::from_static(text);
+            assert_eq!(filename(&value).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn names_are_quoted_and_nothing_is_injected() {

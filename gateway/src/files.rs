@@ -24,6 +24,8 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::{ReadWriteFlags, preadv2};
 use thiserror::Error;
 
+use crate::partials::Partials;
+
 /// Where a file is: every outcome of looking for it. `T` is what was asked of it if it is here.
 #[derive(Debug)]
 pub enum Located<T = OpenFile> {
@@ -292,6 +294,8 @@ pub trait Files: Send + Sync + 'static {
     type Change: Change;
     /// A file of another member.
     type Remote: RemoteFile;
+    /// Uploads that are continued.
+    type Partials: Partials;
 
     /// The group of URLs that name none.
     fn group(&self) -> GroupName;
@@ -402,6 +406,9 @@ pub trait Files: Send + Sync + 'static {
 
     /// Who carries out a write.
     fn carrier(&self, errand: Errand<'_>) -> impl Future<Output = Result<Carrier, NoCarrier>> + Send;
+
+    /// Uploads that are continued.
+    fn partials(&self) -> &Self::Partials;
 
     /// Whether the node serves: a tracker accepted it and its disks answer.
     fn ready(&self) -> Result<(), NotReady>;

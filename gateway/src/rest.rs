@@ -15,6 +15,7 @@ mod slave;
 mod structured;
 mod terms;
 mod upload;
+mod uploads;
 mod whole;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use place::{Placed, place, place_upload};
 struct Served<F> {
     files: Arc<F>,
     site: Site,
+    turns: uploads::Turns,
 }
 
 type Shared<F> = State<Arc<Served<F>>>;
@@ -51,12 +53,13 @@ pub(crate) fn routes<F: Files>(files: Arc<F>, site: Site) -> Routes {
         .on(Method::GET, "/v1/files/{file_id}/metadata", metadata::get::<F>)
         .on(Method::GET, "/v1/files/{file_id}/metadata/{name}", metadata::get_one::<F>)
         .on(Method::POST, "/v1/batch/info", batch::info::<F>)
+        .merge(uploads::routes::<F>())
         .on(Method::GET, "/healthz", healthz)
         .on(Method::GET, "/readyz", readyz::<F>)
         .with(|router| {
             router.layer(DefaultBodyLimit::disable()).method_not_allowed_fallback(method_not_allowed)
         })
-        .with_state(Arc::new(Served { files, site }))
+        .with_state(Arc::new(Served { files, site, turns: uploads::Turns::default() }))
 }
 
 fn writes<F: Files>() -> Routes<Arc<Served<F>>> {
@@ -166,6 +169,7 @@ pub fn file_id_of(text: &str) -> Result<FileId, Problem> {
 /// The answer of a route. It is about this moment, so caches keep none that does not say otherwise (RFC 9111, 4.2.2).
 pub(crate) async fn route(routes: &Router, mut request: Request) -> Response<Body> {
     fold_file_id(request.uri_mut());
+    uploads::override_method(&mut request);
     let Ok(mut response) = routes.clone().oneshot(request).await;
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.map(Body::from)

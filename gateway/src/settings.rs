@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use protocol::config::web_conf::{FileUrlConf, WebConf};
+use protocol::config::web_conf::{FileUrlConf, ResumableConf, WebConf};
 use thiserror::Error;
 
 use crate::access_log::AccessLog;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub response_mode: ResponseMode,
     /// Bytes of memory for files that are kept ready; from the start on.
     pub(crate) file_cache: u64,
+    /// Uploads that are continued.
+    pub resumable: ResumableConf,
     pub(crate) urls: FileUrls,
     pub(crate) error_pages: Option<ErrorPages>,
     pub(crate) access_log: Option<AccessLog>,
@@ -55,6 +57,7 @@ impl Settings {
             body_timeout: Duration::from_secs(60),
             response_mode: ResponseMode::default(),
             file_cache: FileUrlConf::default().file_cache,
+            resumable: ResumableConf::default(),
             urls: FileUrls::of(&FileUrlConf::default()),
             error_pages: None,
             access_log: None,
@@ -110,6 +113,7 @@ impl Settings {
             authority,
             body_timeout,
             response_mode,
+            resumable: conf.resumable.clone(),
             policy,
             access_log,
             audit_log,

@@ -76,6 +76,8 @@ pub struct App {
     control: Control,
     allow_hosts: AllowHosts,
     save_interval: Duration,
+    /// How long uploads that are continued are remembered.
+    upload_expiration: Duration,
     _lock: DataLock,
 }
 
@@ -170,6 +172,7 @@ impl App {
             site,
             allow_hosts: conf.daemon.allow_hosts.clone(),
             save_interval: conf.sync_stat_file_interval,
+            upload_expiration: conf.web.resumable.expiration,
             _lock: lock,
         })
     }
@@ -234,6 +237,7 @@ impl App {
             }
         });
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
+        tasks.spawn(sweep_uploads(store.clone(), self.upload_expiration, stop.clone()));
         tasks.close();
         tasks.wait().await;
         if let Err(error) = store.close().await {
@@ -256,6 +260,18 @@ pub(crate) fn bind_http(
     let key = if conf.listen.is_empty() { "http.server_port" } else { "http.listen" };
     let bind = |on: ListenOn| edge.bind(on).map_err(|error| ListenError::new(on.address, key, &error));
     conf.listeners(facts).into_iter().map(bind).collect()
+}
+
+/// Removes uploads whose time is over, now and from time to time.
+async fn sweep_uploads(store: Store, expiration: Duration, stop: CancellationToken) {
+    let interval = (expiration / 4).clamp(Duration::from_secs(1), Duration::from_secs(60));
+    let mut timer = tokio::time::interval(interval);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = timer.tick() => store.sweep_partials().await,
+        }
+    }
 }
 
 /// Saves the counters from time to time.

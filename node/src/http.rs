@@ -54,6 +54,7 @@ impl Files for NodeFiles {
     type Upload = Upload;
     type Change = store::Change;
     type Remote = RemoteFile;
+    type Partials = Store;
 
     fn group(&self) -> GroupName {
         self.store.group()
@@ -167,6 +168,10 @@ impl Files for NodeFiles {
             Errand::Any(id) if self.has(id).await => Ok(Carrier::Here),
             Errand::Change(id) | Errand::Any(id) => self.remote.carrier_of_change(id).await,
         }
+    }
+
+    fn partials(&self) -> &Store {
+        &self.store
     }
 
     fn ready(&self) -> Result<(), NotReady> {

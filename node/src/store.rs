@@ -19,6 +19,7 @@ mod metadata;
 mod name_maker;
 mod orphans;
 mod outgoing;
+mod partial;
 mod path_marks;
 mod path_records;
 mod pool;
@@ -44,6 +45,7 @@ pub use error::{ReadError, StoreError};
 pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, PartMode, Receive};
 pub use init_flag::InitFlag;
 pub(crate) use outgoing::Outgoing;
+pub use partial::Partial;
 pub(crate) use path_records::{PathRecords, Piece};
 pub use read::{CrcWanted, SmallRead, StoredInfo};
 pub(crate) use recovered::Recovered;
@@ -59,6 +61,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use gateway::files::WriteError;
+use gateway::partials::PartialId;
 use protocol::cluster::PathSpace;
 use protocol::config::params::{ClusterParams, StorePathChoice};
 use protocol::config::storage_conf::Durability;
@@ -69,7 +72,7 @@ use tokio::sync::watch;
 
 use binlog::{Announced, Binlog, Record};
 use data_dir::DataDir;
-use locks::FileLocks;
+use locks::{FileLocks, Locks};
 use name_maker::NameMaker;
 use recent_deletes::RecentDeletes;
 use shelves::{Shelves, StorePath};
@@ -93,6 +96,7 @@ struct Inner {
     binlog: Binlog,
     deletes: RecentDeletes,
     locks: FileLocks,
+    partials: Locks<PartialId>,
     identity: RwLock<Option<Identity>>,
     rules: RwLock<Rules>,
     init_flag: Mutex<InitFlag>,

@@ -30,6 +30,7 @@ mod reference;
 mod refusals;
 mod reload;
 mod rest;
+mod resumable;
 mod say;
 mod schedule_rest;
 mod schemathesis;

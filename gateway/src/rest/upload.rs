@@ -351,7 +351,7 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Scheme and authority that the client used.
-pub(super) fn base_url(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn base_url(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(HOST)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     (!host.is_empty() && host.bytes().all(plain)).then(|| format!("http://{host}"))

@@ -23,6 +23,8 @@ use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
 use tokio::sync::{OwnedMutexGuard, watch};
 
+use crate::fake_partials::Shelf;
+
 /// Time of all files: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const TIME: u32 = 784_111_777;
 /// What comes before the content of a large file.
@@ -110,8 +112,10 @@ pub struct State {
     pub live: AtomicUsize,
     /// Uploads that were dropped without a commit.
     pub abandoned: AtomicUsize,
-    next: AtomicU32,
     names_taken: AtomicU64,
+    /// Uploads that are continued.
+    pub shelf: Shelf,
+    pub next: AtomicU32,
 }
 
 /// The store; clones are the same one.
@@ -136,6 +140,7 @@ impl Fake {
             changing: Arc::default(),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
+            shelf: Shelf::default(),
             next: AtomicU32::new(1),
             names_taken: AtomicU64::new(0),
         }))
@@ -223,7 +228,7 @@ impl Fake {
         Committed { id, len, crc32, timestamp: TIME }
     }
 
-    fn keep_with(&self, spec: &UploadSpec, content: Bytes) -> Committed {
+    pub fn keep_with(&self, spec: &UploadSpec, content: Bytes) -> Committed {
         let made = self.keep(&spec.kind, spec.ext, content);
         if !spec.metadata.is_empty() {
             self.0.metadata.lock().unwrap().insert(made.id.to_string(), spec.metadata.clone());
@@ -262,12 +267,24 @@ impl Fake {
         if self.entry(&id(name)).is_some() { Err(WriteError::Exists) } else { Ok(()) }
     }
 
+<<<<<<< HEAD
     /// The metadata that an upload gave a file.
     pub fn metadata_of(&self, id: &str) -> Option<Metadata> {
         self.0.metadata.lock().unwrap().get(id).cloned()
     }
 
     fn refusal(&self) -> Result<(), WriteError> {
+=======
+    /// What the disk says to pieces.
+    pub fn refuse_pieces(&self) -> Result<(), WriteError> {
+        match *self.0.mood.lock().unwrap() {
+            Mood::FullLater => Err(WriteError::NoSpace),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn refusal(&self) -> Result<(), WriteError> {
+>>>>>>> 0c4046e (Keep uploads that are continued, and speak tus 1.0.0 about them)
         match *self.0.mood.lock().unwrap() {
             Mood::Willing | Mood::FullLater => Ok(()),
             Mood::Busy => Err(WriteError::Busy),
@@ -419,6 +436,7 @@ impl Files for Fake {
     type Upload = FakeUpload;
     type Change = FakeChange;
     type Remote = FakeRemote;
+    type Partials = Self;
 
     fn group(&self) -> GroupName {
         GroupName::parse("group1").unwrap()
@@ -641,6 +659,10 @@ impl Files for Fake {
             return Ok(Carrier::Here);
         }
         self.0.carrier.lock().unwrap().clone().ok_or(NoCarrier::NoTracker)
+    }
+
+    fn partials(&self) -> &Self {
+        self
     }
 
     fn ready(&self) -> Result<(), NotReady> {

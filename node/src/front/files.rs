@@ -8,6 +8,7 @@ use gateway::files::{
     Located, LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, Upload, UploadSpec, Version,
     WriteError,
 };
+use gateway::partials::NoPartials;
 use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName};
 
@@ -75,6 +76,7 @@ impl Files for FrontFiles {
     type Upload = NoUpload;
     type Change = NoUpload;
     type Remote = RemoteFile;
+    type Partials = NoPartials;
 
     fn group(&self) -> GroupName {
         self.first
@@ -176,6 +178,10 @@ impl Files for FrontFiles {
 
     async fn carrier(&self, _errand: Errand<'_>) -> Result<Carrier, NoCarrier> {
         Ok(Carrier::Here)
+    }
+
+    fn partials(&self) -> &NoPartials {
+        &NoPartials
     }
 
     /// Files of this disk are served in any case; those of others not before their members are known.

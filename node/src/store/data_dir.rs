@@ -127,16 +127,21 @@ impl DataDir {
         target.into_string().map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
+    /// Makes a directory that may be there.
+    pub(super) fn make_dir(&self, name: &str) -> io::Result<()> {
+        match fs::mkdirat(&self.fd, name, DIR_MODE) {
+            Ok(()) => self.sync_parent(name),
+            Err(rustix::io::Errno::EXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Makes a directory of the second level and the one above it; both may be there.
     pub(super) fn make_sub_dir(&self, dir: &SubDir) -> io::Result<()> {
         let path = dir.to_path();
         let (high, _) = path.split_once('/').unwrap_or((&path, ""));
         for name in [high, &path] {
-            match fs::mkdirat(&self.fd, name, DIR_MODE) {
-                Ok(()) => self.sync_parent(name)?,
-                Err(rustix::io::Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.make_dir(name)?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::binlog::{Binlog, Op, Record, Side};
 use super::counters::Counters;
 use super::data_dir::{DIR_MODE, DataDir};
-use super::locks::FileLocks;
+use super::locks::{FileLocks, Locks};
 use super::name_maker::NameMaker;
 use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
@@ -82,6 +82,7 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
         binlog,
         deletes,
         locks: FileLocks::default(),
+        partials: Locks::default(),
         identity: RwLock::new(None),
         rules: RwLock::new(Rules { reserved: ReservedSpace::default(), choice: StorePathChoice::RoundRobin }),
         init_flag: Mutex::new(flag),

@@ -1,45 +1,75 @@
-//! One writer at a time for each file that can change: appends, modifies, metadata, deletes.
+//! One user at a time: of each file that can change (appends, modifies, metadata, deletes), of each upload that is
+//! continued.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::LogicName;
 use tokio::sync::OwnedMutexGuard;
 
-type Map = HashMap<LogicName, Arc<tokio::sync::Mutex<()>>>;
+type Map<K> = HashMap<K, Arc<tokio::sync::Mutex<()>>>;
 
-/// Locks by name; names that nobody uses take no room.
-#[derive(Default, Clone)]
-pub(super) struct FileLocks(Arc<Mutex<Map>>);
+/// Locks by key; keys that nobody uses take no room.
+pub(super) struct Locks<K>(Arc<Mutex<Map<K>>>);
 
-/// The right to change one file.
-pub(super) struct FileLock {
-    locks: FileLocks,
-    name: LogicName,
+/// Locks by the name of a file.
+pub(super) type FileLocks = Locks<LogicName>;
+
+/// The right to use what has a key.
+pub(super) struct Lock<K: Eq + Hash> {
+    locks: Locks<K>,
+    key: K,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl FileLocks {
-    fn map(&self) -> MutexGuard<'_, Map> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The right to change one file.
+pub(super) type FileLock = Lock<LogicName>;
 
-    /// Waits for the right to change a file.
-    pub(super) async fn lock(&self, name: &LogicName) -> FileLock {
-        let lock = Arc::clone(self.map().entry(name.clone()).or_default());
-        let mut held = FileLock { locks: self.clone(), name: name.clone(), guard: None };
-        held.guard = Some(lock.lock_owned().await);
-        held
+impl<K> Default for Locks<K> {
+    fn default() -> Self {
+        Self(Arc::default())
     }
 }
 
-impl Drop for FileLock {
+impl<K> Clone for Locks<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Clone + Eq + Hash> Locks<K> {
+    fn map(&self) -> MutexGuard<'_, Map<K>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the right to use it.
+    pub(super) async fn lock(&self, key: &K) -> Lock<K> {
+        let (lock, mut held) = self.entry(key);
+        held.guard = Some(lock.lock_owned().await);
+        held
+    }
+
+    /// The right to use it, if nobody has it.
+    pub(super) fn try_lock(&self, key: &K) -> Option<Lock<K>> {
+        let (lock, mut held) = self.entry(key);
+        held.guard = Some(lock.try_lock_owned().ok()?);
+        Some(held)
+    }
+
+    fn entry(&self, key: &K) -> (Arc<tokio::sync::Mutex<()>>, Lock<K>) {
+        let lock = Arc::clone(self.map().entry(key.clone()).or_default());
+        (lock, Lock { locks: self.clone(), key: key.clone(), guard: None })
+    }
+}
+
+impl<K: Eq + Hash> Drop for Lock<K> {
     fn drop(&mut self) {
         drop(self.guard.take());
-        let mut map = self.locks.map();
+        let mut map = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The map's own reference is the last one when nobody holds or awaits the lock.
-        if map.get(&self.name).is_some_and(|lock| Arc::strong_count(lock) == 1) {
-            map.remove(&self.name);
+        if map.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            map.remove(&self.key);
         }
     }
 }

@@ -26,11 +26,16 @@ pub(super) struct Temporary {
     file: File,
 }
 
+/// Hears of the final name before the file gets it.
+pub(super) type BeforeName = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
+
 enum Name {
     /// It has none; the kernel frees it with its descriptor.
     None,
     /// Its own for the time being, to be removed.
     Temporary(String),
+    /// That of an upload that is continued: it stays if this is dropped.
+    Kept(String, BeforeName),
     /// The final one.
     Final,
 }
@@ -52,6 +57,11 @@ impl Temporary {
         Ok(Self { path: Arc::clone(path), name: Name::Temporary(name), file })
     }
 
+    /// A file that stays where it is until it is published, which `before` hears of first.
+    pub(super) fn adopt(path: &Arc<StorePath>, name: String, file: File, before: BeforeName) -> Self {
+        Self { path: Arc::clone(path), name: Name::Kept(name, before), file }
+    }
+
     /// The open file.
     pub(super) fn file(&self) -> &File {
         &self.file
@@ -59,9 +69,13 @@ impl Temporary {
 
     /// Gives the file its final name if nothing has it; `AlreadyExists` leaves it as it was. Blocking.
     pub(super) fn publish(&mut self, name: &str) -> io::Result<()> {
-        match &self.name {
+        match &mut self.name {
             Name::None => self.path.dir.link_file(&self.file, name)?,
             Name::Temporary(own) => self.path.dir.rename_new(own, name)?,
+            Name::Kept(own, before) => {
+                before(name)?;
+                self.path.dir.rename_new(own, name)?;
+            }
             Name::Final => return Err(io::ErrorKind::NotFound.into()),
         }
         self.name = Name::Final;

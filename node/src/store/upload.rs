@@ -50,9 +50,11 @@ pub struct Upload {
     open: Option<Open>,
 }
 
+/// Content on its way to a name.
 pub(super) struct Open {
     pub(super) temporary: Temporary,
     pub(super) crc: Hasher,
+    /// Bytes.
     pub(super) len: u64,
 }
 
@@ -140,7 +142,7 @@ impl Store {
 
 impl Inner {
     /// The store path for a new file: the one asked for, or the one that the trackers' rule chooses.
-    fn choose(
+    pub(super) fn choose(
         &self,
         wanted: Option<StorePathIndex>,
         len: u64,
@@ -223,6 +225,28 @@ impl gateway::files::Upload for Upload {
 }
 
 impl Place {
+    /// Where content goes that lies on a store path already.
+    pub(super) fn of_partial(
+        store: &Arc<Inner>,
+        index: StorePathIndex,
+        spec: &UploadSpec,
+    ) -> Result<Self, WriteError> {
+        let durability = store.durability.max(spec.durability.unwrap_or_default());
+        let path = store.path(index).ok_or(WriteError::NotFound)?;
+        let size = if spec.kind == UploadKind::Appender { |_| SizeOf::Appender } else { SizeOf::Normal };
+        let naming = Naming::Own { size, source: store.source()?, tail: name_maker::tail(spec.ext) };
+        Ok(Self {
+            store: Arc::clone(store),
+            index,
+            path: Arc::clone(path),
+            dir: store.names.next_dir(),
+            naming,
+            ext: spec.ext,
+            metadata: spec.metadata.to_text(),
+            durability,
+        })
+    }
+
     /// The right to give the file its name. Names of their own nobody else makes.
     async fn lock(&self) -> Option<FileLock> {
         match &self.naming {

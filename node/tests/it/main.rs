@@ -18,6 +18,7 @@ mod recovery;
 mod remote;
 mod replica;
 mod rest;
+mod resumable;
 mod running;
 mod sender;
 mod sending;

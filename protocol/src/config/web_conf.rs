@@ -12,6 +12,7 @@ mod listen;
 pub mod log_format;
 mod pages;
 mod referers;
+mod resumable;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -30,6 +31,7 @@ pub use limits::LimitsConf;
 pub use listen::ListenOn;
 pub use pages::{ErrorPage, PagesConf};
 pub use referers::{ReferersConf, SitePattern};
+pub use resumable::ResumableConf;
 pub use tls::{CertificatePair, TlsConf};
 pub use tokens::{ProofConf, TokenConf};
 
@@ -60,6 +62,8 @@ pub struct WebConf {
     pub advertise_url: Option<String>,
     /// What connections may take.
     pub limits: LimitsConf,
+    /// Uploads that are continued.
+    pub resumable: ResumableConf,
     /// The access log, if it is on.
     pub logs: Option<HttpLogConf>,
     /// Compression of answers.
@@ -87,6 +91,7 @@ impl Default for WebConf {
             redirects: false,
             advertise_url: None,
             limits: LimitsConf::default(),
+            resumable: ResumableConf::default(),
             logs: None,
             compression: CompressionConf::default(),
             tls: TlsConf::default(),
@@ -127,6 +132,7 @@ impl WebConf {
             redirects: read_response_mode(keys),
             advertise_url: read_advertise_url(keys),
             limits: LimitsConf::read(keys),
+            resumable: ResumableConf::read(keys),
             logs: HttpLogConf::read(keys),
             compression: CompressionConf::read(keys),
             tls: TlsConf::read(keys),

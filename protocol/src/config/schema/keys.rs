@@ -318,6 +318,9 @@ pub(super) static KEYS: &[Key] = &[
     key("http.bind_addr", Text, T.or(S).or(M)),
     key("http.advertise_url", Text, S),
     key("http.allow_remote_writes", Bool, S.or(H)),
+    key("http.upload_expiration", Seconds, S.or(H)),
+    key("http.upload_max_size", Bytes, S.or(H)),
+    key("http.resumable_draft", Bool, S.or(H)),
     // HTTP: who may do what.
     key("http.tokens_file", Text, T.or(S).or(M).or(H)),
     key("http.jwt_keys_file", Text, T.or(S).or(M).or(H)),

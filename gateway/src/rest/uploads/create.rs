@@ -1,0 +1,85 @@
+//! `POST /v1/uploads`: begins an upload, with or without the first of its content.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+
+use super::append::{Reception, check_media_type, receive};
+use super::checksum::Checksum;
+use super::headers::{CONCAT, Concat, LENGTH, TUS_MEDIA_TYPE, length_of_creation, one};
+use super::metadata::Told;
+use super::{PATIENCE, answer, check, check_length, expires, failed, finish, join, locked, other_version};
+use crate::files::Files;
+use crate::partials::{Completion, Partial, PartialSpec, Partials, Role};
+use crate::problem::Problem;
+use crate::rest::Served;
+use crate::rest::upload::bad;
+
+/// Answers it.
+pub(super) async fn serve<F: Files>(
+    served: &Served<F>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let grant = check(served, parts)?;
+    if let Some(refusal) = other_version(&parts.headers) {
+        return Ok(refusal);
+    }
+    let settings = served.site.now();
+    let told = Told::of(&parts.headers)?;
+    let role = match Concat::of(&parts.headers)? {
+        None => Role::Whole,
+        Some(Concat::Part) => Role::Part,
+        Some(Concat::Final(ids)) => {
+            if parts.headers.contains_key(LENGTH) {
+                return Err(bad(
+                    "bad_concat",
+                    "a joined upload has the length of its parts; leave Upload-Length out",
+                ));
+            }
+            let text = one(&parts.headers, &CONCAT)?.unwrap_or_default().to_owned();
+            return join::serve(served, &settings, grant, told, text, &ids).await;
+        }
+    };
+    let len = length_of_creation(&parts.headers)?;
+    check_length(&settings, len)?;
+    let has_body = has_body(&parts.headers, &body);
+    if has_body {
+        check_media_type(&parts.headers, TUS_MEDIA_TYPE)?;
+    }
+    let checksum = Checksum::of(&parts.headers)?;
+    let reception = Reception::of(&settings, parts, 0, len, checksum)?;
+    let upload = told.spec(len)?;
+    let spec =
+        PartialSpec { upload, role, completion: Completion::AtLength, told: told.text, owner: grant.who };
+    let mut partial = served.files.partials().create(spec, expires(&settings)).await.map_err(failed)?;
+    let received = async {
+        if has_body {
+            let turn = served.turns.take(partial.id(), PATIENCE).await.ok_or_else(locked)?;
+            receive(&settings, &mut partial, &turn, body, reception).await?;
+        }
+        finish(&settings, &mut partial).await
+    };
+    if let Err(problem) = received.await {
+        // Nobody has heard of it.
+        partial.remove().await.map_err(failed)?;
+        return Err(problem);
+    }
+    Ok(created(&partial))
+}
+
+/// The answer with the URL of an upload.
+pub(super) fn created(partial: &impl Partial) -> Response {
+    let mut response = answer::state(StatusCode::CREATED, partial.state());
+    answer::put(response.headers_mut(), LOCATION, format_args!("/v1/uploads/{}", partial.id()));
+    response
+}
+
+/// Whether a request brings content.
+pub(super) fn has_body(headers: &HeaderMap, body: &Body) -> bool {
+    let length = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    length || headers.contains_key(TRANSFER_ENCODING) || !body.is_end_stream()
+}

@@ -1,0 +1,87 @@
+//! `Upload-Concat: final`: one file of several complete parts, in their order.
+
+use axum::response::Response;
+use http::StatusCode;
+
+use super::create::created;
+use super::metadata::Told;
+use super::{PATIENCE, check_length, check_owner, expires, failed, finish, locked, now};
+use crate::authority::Grant;
+use crate::files::Files;
+use crate::partials::{Completion, Partial, PartialId, PartialSpec, Partials, Role};
+use crate::problem::Problem;
+use crate::rest::Served;
+use crate::rest::upload::bad;
+use crate::settings::Settings;
+
+/// Seconds that parts stay once they are joined: a client that did not hear of it joins them again.
+const KEPT: i64 = 3600;
+
+/// Answers it.
+pub(super) async fn serve<F: Files>(
+    served: &Served<F>,
+    settings: &Settings,
+    grant: Grant,
+    told: Told,
+    text: String,
+    ids: &[PartialId],
+) -> Result<Response, Problem> {
+    let partials = served.files.partials();
+    let mut len: u64 = 0;
+    for id in ids {
+        let state = partials.look(*id).await.map_err(failed)?;
+        check_owner(&state, &grant)?;
+        if state.spec.role != Role::Part {
+            return Err(bad(
+                "no_part",
+                &format!("the upload {id} was not created with Upload-Concat: partial"),
+            ));
+        }
+        if state.left() != Some(0) {
+            let detail = format!("the part {id} is not complete; send the rest of it first");
+            return Err(Problem::new(StatusCode::CONFLICT, "part_incomplete", detail));
+        }
+        len = len.saturating_add(state.offset);
+    }
+    check_length(settings, Some(len))?;
+    let spec = PartialSpec {
+        upload: told.spec(Some(len))?,
+        role: Role::Joined(text),
+        completion: Completion::AtLength,
+        told: told.text,
+        owner: grant.who,
+    };
+    let mut whole = partials.create(spec, expires(settings)).await.map_err(failed)?;
+    if let Err(problem) = fill(served, settings, &mut whole, ids).await {
+        whole.remove().await.map_err(failed)?;
+        return Err(problem);
+    }
+    Ok(created(&whole))
+}
+
+/// Copies the parts, and makes the file of them.
+async fn fill<F: Files>(
+    served: &Served<F>,
+    settings: &Settings,
+    whole: &mut <F::Partials as Partials>::Partial,
+    ids: &[PartialId],
+) -> Result<(), Problem> {
+    for id in ids {
+        let opened = tokio::time::timeout(PATIENCE, served.files.partials().open(*id)).await;
+        let mut part = opened.map_err(|_| locked())?.map_err(failed)?;
+        whole.append(&mut part).await.map_err(failed)?;
+    }
+    finish(settings, whole).await?;
+    let soon = now().saturating_add(KEPT);
+    for id in ids {
+        // A part that cannot be had now goes at its own time.
+        let Ok(Ok(mut part)) = tokio::time::timeout(PATIENCE, served.files.partials().open(*id)).await else {
+            continue;
+        };
+        let until = soon.min(part.state().expires);
+        if let Err(error) = part.save(None, until).await {
+            tracing::debug!(%id, %error, "a joined part stays until its time is over");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Removes uploads whose time is over, and what kills left of others.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use gateway::partials::PartialId;
+use tracing::{info, warn};
+
+use super::super::data_dir::DataDir;
+use super::super::layout::unix_seconds;
+use super::super::locks::Locks;
+use super::super::{Inner, Store};
+use super::note::Note;
+use super::{DIR, content};
+
+/// A file without a state that is older than this belongs to no upload that is just being made.
+const GRACE: Duration = Duration::from_secs(3600);
+
+impl Store {
+    /// Removes the uploads whose time is over; those that somebody has stay.
+    pub async fn sweep_partials(&self) {
+        for path in &self.0.paths {
+            let (store, on) = (Arc::clone(&self.0), Arc::clone(path));
+            let swept = path.pool.run(move || sweep(&store, &on.dir, SystemTime::now())).await;
+            match swept {
+                Ok(Ok(0)) => {}
+                Ok(Ok(count)) => {
+                    info!(count, path = %path.dir.path().display(), "removed uploads that expired")
+                }
+                Ok(Err(error)) => {
+                    warn!(path = %path.dir.path().display(), %error, "expired uploads cannot be removed, will be tried again");
+                }
+                Err(error) => warn!(%error, "expired uploads were not looked for"),
+            }
+        }
+    }
+}
+
+fn sweep(store: &Inner, dir: &DataDir, now: SystemTime) -> io::Result<usize> {
+    let entries = match fs::read_dir(dir.path().join(DIR)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut count = 0;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some((id, kind)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
+        let Some(id) = PartialId::parse(id) else { continue };
+        let is_over = match kind {
+            "state" => Note::load(dir, id).is_ok_and(|note| note.state.expires <= unix_seconds(now)),
+            "part" => is_old(&entry, now) && is_missing(Note::load(dir, id)),
+            _ => false,
+        };
+        if is_over && remove_unused(&store.partials, dir, id)? {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn is_old(entry: &fs::DirEntry, now: SystemTime) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > GRACE))
+}
+
+fn is_missing(note: io::Result<Note>) -> bool {
+    note.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Removes an upload unless somebody has it; looks at its time again when nobody can change it.
+fn remove_unused(locks: &Locks<PartialId>, dir: &DataDir, id: PartialId) -> io::Result<bool> {
+    let Some(_lock) = locks.try_lock(&id) else { return Ok(false) };
+    let is_renewed =
+        Note::load(dir, id).is_ok_and(|note| note.state.expires > unix_seconds(SystemTime::now()));
+    if is_renewed {
+        return Ok(false);
+    }
+    remove(dir, id).map(|()| true)
+}
+
+/// Removes all of an upload. The state goes last: without it nobody would find the rest for a while.
+pub(super) fn remove(dir: &DataDir, id: PartialId) -> io::Result<()> {
+    for removed in [dir.unlink(&content::name(id)), Note::remove(dir, id)] {
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
