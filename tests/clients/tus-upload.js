@@ -21,7 +21,7 @@ if (!file) {
 
 const upload = new tus.Upload(fs.createReadStream(file), {
   endpoint,
-  uploadSize: fs.statSync(file).size,
+  // The library finds out how long a file is, and refuses to be told with several parts.
   parallelUploads: Number(parallel || 1),
   metadata: { filename: 'tus-js.bin', filetype: 'application/octet-stream' },
   retryDelays: Array(600).fill(100),

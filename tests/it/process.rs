@@ -88,8 +88,13 @@ impl Process {
 
     /// Its end, which must come by itself.
     pub(crate) async fn ended(&mut self) -> Ended {
+        self.ended_within(END).await
+    }
+
+    /// The same, where it may take longer.
+    pub(crate) async fn ended_within(&mut self, limit: Duration) -> Ended {
         let child = &mut self.child;
-        let status = until(&format!("end of {}", self.name), END, async || {
+        let status = until(&format!("end of {}", self.name), limit, async || {
             child.try_wait().expect("a child can be asked").ok_or_else(|| "still running".to_owned())
         })
         .await;

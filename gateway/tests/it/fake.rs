@@ -267,14 +267,11 @@ impl Fake {
         if self.entry(&id(name)).is_some() { Err(WriteError::Exists) } else { Ok(()) }
     }
 
-<<<<<<< HEAD
     /// The metadata that an upload gave a file.
     pub fn metadata_of(&self, id: &str) -> Option<Metadata> {
         self.0.metadata.lock().unwrap().get(id).cloned()
     }
 
-    fn refusal(&self) -> Result<(), WriteError> {
-=======
     /// What the disk says to pieces.
     pub fn refuse_pieces(&self) -> Result<(), WriteError> {
         match *self.0.mood.lock().unwrap() {
@@ -284,7 +281,6 @@ impl Fake {
     }
 
     pub fn refusal(&self) -> Result<(), WriteError> {
->>>>>>> 0c4046e (Keep uploads that are continued, and speak tus 1.0.0 about them)
         match *self.0.mood.lock().unwrap() {
             Mood::Willing | Mood::FullLater => Ok(()),
             Mood::Busy => Err(WriteError::Busy),

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::create::created;
 use super::metadata::Told;
-use super::{PATIENCE, check_length, check_owner, expires, failed, finish, locked, now};
+use super::{PATIENCE, check_length, check_owner, failed, finish, locked, now};
 use crate::authority::Grant;
 use crate::files::Files;
 use crate::partials::{Completion, Partial, PartialId, PartialSpec, Partials, Role};
@@ -51,7 +51,8 @@ pub(super) async fn serve<F: Files>(
         told: told.text,
         owner: grant.who,
     };
-    let mut whole = partials.create(spec, expires(settings)).await.map_err(failed)?;
+    // Nobody knows of it before it is a file.
+    let mut whole = partials.create(spec, now().saturating_add(KEPT)).await.map_err(failed)?;
     if let Err(problem) = fill(served, settings, &mut whole, ids).await {
         whole.remove().await.map_err(failed)?;
         return Err(problem);

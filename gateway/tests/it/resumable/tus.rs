@@ -435,7 +435,7 @@ async fn who_may_not_write_may_not_do_any_of_this() {
 #[tokio::test]
 async fn pages_of_all_origins_may_read_the_answers() {
     let place = Place::with(|settings| settings.authority = gateway::authority::Authority::open());
-    let origin = ("origin", "https://app.example");
+    let origin = ("origin", "http://localhost:3000");
     let preflight = [origin, ("access-control-request-method", "PATCH")];
     let check = |answer: &Answer, exposes: bool| {
         assert_eq!(answer.header("access-control-allow-origin"), "*");
