@@ -24,6 +24,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::{ReadWriteFlags, preadv2};
 use thiserror::Error;
 
+use crate::idempotency::Keys;
 use crate::partials::Partials;
 
 /// Where a file is: every outcome of looking for it. `T` is what was asked of it if it is here.
@@ -353,6 +354,25 @@ pub trait Files: Send + Sync + 'static {
         spec: UploadSpec,
         content: Vec<Bytes>,
     ) -> impl Future<Output = Result<Committed, WriteError>> + Send;
+
+    /// The keys of uploads that are carried out once; none if no keys are remembered.
+    fn keys(&self) -> Option<&Keys> {
+        None
+    }
+
+    /// Where the log of what is stored is now, for [`Files::uploaded`].
+    fn log_position(&self) -> String {
+        String::new()
+    }
+
+    /// The files, with the names that they had, whose upload since a position of the log had this token in its metadata.
+    fn uploaded(
+        &self,
+        _token: &str,
+        _since: &str,
+    ) -> impl Future<Output = io::Result<Vec<(Committed, Option<String>)>>> + Send {
+        async { Ok(Vec::new()) }
+    }
 
     /// Deletes a file and its metadata.
     fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), WriteError>> + Send;

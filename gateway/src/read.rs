@@ -24,10 +24,10 @@ use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
-use crate::disposition::Asked;
 use crate::elsewhere::ResponseMode;
 use crate::file_body::{FileBody, Segment, len_of, little, source};
 use crate::files::{Files, FindError, Located, RemoteFile, SmallRead};
+use crate::lives::Lives;
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::range::{self, Wanted};
@@ -79,11 +79,17 @@ pub(crate) async fn serve<F: Files>(
         Ok(Located::Missing | Located::NotFound) => return not_found(),
         Err(error) => return unreadable(&id, &error),
     };
-    let disposition = match found.is_marked() && !matches!(asked, Asked::As(_)) {
-        // Boxed: few files are, and each connection has room for the largest answer.
-        true => asked.header(Box::pin(files.described(&id)).await.get(FILE_NAME)),
-        false => asked.header(None),
+    let (disposition, lives) = match found.is_marked() {
+        true => {
+            // Boxed: few files are, and each connection has room for the largest answer.
+            let metadata = Box::pin(files.described(&id)).await;
+            (asked.header(metadata.get(FILE_NAME)), Lives::of(&metadata, SystemTime::now()))
+        }
+        false => (asked.header(None), Lives::On),
     };
+    if lives == Lives::No {
+        return not_found();
+    }
     let (len, modified, mutable) = found.facts();
     let mut validators = Validators::of(&id, len, modified, mutable);
     let kind = settings.mime.of(id.name.extension());
@@ -99,8 +105,9 @@ pub(crate) async fn serve<F: Files>(
     put(&mut headers, ETAG, validators.etag_header());
     put(&mut headers, LAST_MODIFIED, validators.last_modified());
     let urls = &settings.urls;
-    let cache_control = if validators.mutable { &urls.changing } else { &urls.lasting };
-    put(&mut headers, CACHE_CONTROL, cache_control.clone());
+    let cache_control =
+        if validators.mutable { urls.changing.clone() } else { lives.cache_control(&urls.lasting) };
+    put(&mut headers, CACHE_CONTROL, cache_control);
     match conditions::evaluate(request.headers(), &validators) {
         Outcome::Proceed => {}
         Outcome::NotModified => {
@@ -128,7 +135,9 @@ pub(crate) async fn serve<F: Files>(
     };
     let keep = match (&found, &plan) {
         // What is kept is for every client, so it must not depend on the codings that one takes.
-        (Found::Here(read), Plan::Never) if may_be_plain(&request) && !is_kept && !validators.mutable => {
+        (Found::Here(read), Plan::Never)
+            if may_be_plain(&request) && !is_kept && !validators.mutable && lives == Lives::On =>
+        {
             let known = (id.clone(), validators.clone());
             ready.admits(uri.path()).then(|| (Arc::clone(&files), known, read.clone()))
         }

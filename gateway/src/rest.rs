@@ -11,6 +11,7 @@ mod multipart;
 mod named;
 mod place;
 mod prefer;
+mod repeat;
 mod slave;
 mod structured;
 mod terms;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use gateway::idempotency::Keys;
 use gateway::server::tls::BadCertificate;
 use gateway::server::{Edge, HttpServer};
 use gateway::{BadSettings, Gateway, Settings, Site};
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::control::Control;
+use crate::expiry;
 use crate::http::{NodeFiles, replication};
 use crate::link::{self, Link, NoGroup};
 use crate::native::{self, Native};
@@ -59,6 +61,9 @@ pub enum StartError {
     /// The table of storage ids that the configuration names.
     #[error(transparent)]
     Ids(#[from] ConfigError),
+    /// The file of idempotency keys.
+    #[error("data/idempotency.log cannot be opened")]
+    Keys(#[source] std::io::Error),
     /// The job that opens the store was lost.
     #[error("opening the store failed")]
     Lost,
@@ -75,6 +80,7 @@ pub struct App {
     site: Site,
     control: Control,
     allow_hosts: AllowHosts,
+    keys: Option<Keys>,
     save_interval: Duration,
     /// How long uploads that are continued are remembered.
     upload_expiration: Duration,
@@ -116,6 +122,7 @@ impl App {
         let now = SystemTime::now();
         let opened = tokio::task::spawn_blocking(move || Store::open(&for_store, now)).await;
         let store = opened.map_err(|_| StartError::Lost)??;
+        let keys = open_keys(&conf, now).await?;
         let view = View::new();
         let up_time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let received = Received::default();
@@ -171,6 +178,7 @@ impl App {
             control: Control::new(site.clone(), edge, conf.daemon.network_timeout),
             site,
             allow_hosts: conf.daemon.allow_hosts.clone(),
+            keys,
             save_interval: conf.sync_stat_file_interval,
             upload_expiration: conf.web.resumable.expiration,
             _lock: lock,
@@ -202,6 +210,7 @@ impl App {
             store: self.native.store.clone(),
             view: self.native.view.clone(),
             remote: self.native.remote.clone(),
+            keys: self.keys.clone(),
         });
         let own_routes = replication::routes(self.replication.clone(), self.site.clone());
         Gateway::new(files, self.site.clone(), own_routes)
@@ -238,6 +247,7 @@ impl App {
         });
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
         tasks.spawn(sweep_uploads(store.clone(), self.upload_expiration, stop.clone()));
+        tasks.spawn(expiry::run(store.clone(), stop.clone()));
         tasks.close();
         tasks.wait().await;
         if let Err(error) = store.close().await {
@@ -249,6 +259,17 @@ impl App {
         }
         info!("node has stopped");
     }
+}
+
+/// The keys of uploads that are carried out once, unless the configuration wants none.
+async fn open_keys(conf: &StorageConf, now: SystemTime) -> Result<Option<Keys>, StartError> {
+    let lifetime = conf.web.idempotency_key_lifetime;
+    if lifetime.is_zero() {
+        return Ok(None);
+    }
+    let (path, durability) = (conf.daemon.base_path.join("data/idempotency.log"), conf.durability);
+    let opened = tokio::task::spawn_blocking(move || Keys::open(path, lifetime, durability, now)).await;
+    opened.map_err(|_| StartError::Lost)?.map(Some).map_err(StartError::Keys)
 }
 
 /// The HTTP listeners of a configuration.

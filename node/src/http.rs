@@ -9,12 +9,13 @@ use gateway::files::{
     Carrier, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, LinkName, Located,
     LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, UploadSpec, Version, WriteError,
 };
+use gateway::idempotency::Keys;
 use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
 
 use crate::reading;
 use crate::remote::{Remote, RemoteFile};
-use crate::store::{self, LinkSpec, Reader, Store, Upload};
+use crate::store::{self, LinkSpec, Reader, Store, Upload, print_position};
 use crate::view::{Standing, View};
 
 /// Files of this node.
@@ -23,6 +24,7 @@ pub(crate) struct NodeFiles {
     pub(crate) store: Store,
     pub(crate) view: View,
     pub(crate) remote: Remote,
+    pub(crate) keys: Option<Keys>,
 }
 
 impl NodeFiles {
@@ -104,6 +106,18 @@ impl Files for NodeFiles {
 
     async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
         self.store.put(spec, content).await
+    }
+
+    fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
+    }
+
+    fn log_position(&self) -> String {
+        print_position(*self.store.binlog_watch().borrow())
+    }
+
+    async fn uploaded(&self, token: &str, since: &str) -> io::Result<Vec<(Committed, Option<String>)>> {
+        self.store.uploaded(token, since).await
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {

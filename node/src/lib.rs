@@ -6,6 +6,7 @@
 
 mod app;
 mod control;
+mod expiry;
 mod front;
 mod http;
 mod link;

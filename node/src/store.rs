@@ -10,8 +10,10 @@ mod change;
 mod counters;
 mod data_dir;
 mod error;
+mod expiry;
 mod incoming;
 mod init_flag;
+mod keyed;
 mod layout;
 mod locks;
 mod marks;
@@ -44,6 +46,7 @@ pub use counters::{Counters, Tally};
 pub use error::{ReadError, StoreError};
 pub use incoming::{Begun, IncomingFile, IncomingMode, IncomingPart, Outcome, PartMode, Receive};
 pub use init_flag::InitFlag;
+pub(crate) use keyed::print_position;
 pub(crate) use outgoing::Outgoing;
 pub use partial::Partial;
 pub(crate) use path_records::{PathRecords, Piece};
@@ -72,6 +75,7 @@ use tokio::sync::watch;
 
 use binlog::{Announced, Binlog, Record};
 use data_dir::DataDir;
+use expiry::Expiry;
 use locks::{FileLocks, Locks};
 use name_maker::NameMaker;
 use recent_deletes::RecentDeletes;
@@ -95,6 +99,7 @@ struct Inner {
     names: NameMaker,
     binlog: Binlog,
     deletes: RecentDeletes,
+    expiry: Expiry,
     locks: FileLocks,
     partials: Locks<PartialId>,
     identity: RwLock<Option<Identity>>,

@@ -18,6 +18,10 @@ pub const MAX_VALUE: usize = 256;
 pub const RESERVED: &str = "fdfs.";
 /// The name that a file had where it came from.
 pub const FILE_NAME: &str = "fdfs.filename";
+/// When a file is deleted, unix seconds.
+pub const EXPIRES: &str = "fdfs.expires";
+/// Which request stored the file, for one that is sent again.
+pub const IDEMPOTENCY: &str = "fdfs.idempotency";
 
 /// An item that cannot be kept as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

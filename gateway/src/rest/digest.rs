@@ -28,6 +28,8 @@ use crate::problem::Problem;
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+/// Headers that say something about the body.
+pub(crate) const DIGESTS: [HeaderName; 3] = [CONTENT_MD5, CONTENT_DIGEST, REPR_DIGEST];
 const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest");
 /// What is read after a form's end, at most.
 const MAX_REST: usize = 64 * 1024;
@@ -279,8 +281,7 @@ fn wanted(headers: &HeaderMap) -> Result<Option<Algorithm>, Problem> {
 fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
     let names = lines.flat_map(|line| line.split(',')).map(str::trim);
-    let known = [CONTENT_MD5, CONTENT_DIGEST, REPR_DIGEST];
-    let find = |name: &str| known.iter().find(|header| header.as_str().eq_ignore_ascii_case(name)).cloned();
+    let find = |name: &str| DIGESTS.iter().find(|header| header.as_str().eq_ignore_ascii_case(name)).cloned();
     names.filter_map(find).collect()
 }
 

@@ -3,7 +3,7 @@
 //! Other preferences are passed over, as the RFC has it. A durability that this node does not give is refused: who asks for
 //! one relies on it.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use protocol::config::storage_conf::Durability;
 
 use super::upload::bad;
@@ -37,15 +37,17 @@ pub(crate) fn durability(headers: &HeaderMap) -> Result<Option<Durability>, Prob
 }
 
 /// How the answer says it.
-pub(crate) fn applied(durability: Durability) -> HeaderValue {
-    HeaderValue::from_static(match durability {
+pub(crate) fn applied(durability: Durability) -> &'static str {
+    match durability {
         Durability::Write => "durability=write",
         Durability::Fsync => "durability=fsync",
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -1,19 +1,22 @@
 //! What an upload asks for besides its content, the same for all files of a request.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::http::request::Parts;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName};
 use protocol::config::storage_conf::Durability;
 use protocol::file_id::FileExt;
-use protocol::metadata::{FILE_NAME, Metadata, RESERVED};
+use protocol::metadata::{EXPIRES, FILE_NAME, IDEMPOTENCY, Metadata, RESERVED};
 
-use super::upload::bad;
+use super::upload::{bad, is_multipart};
 use super::{filename, prefer};
 use crate::content_type::ext_of_type;
 use crate::files::{UploadKind, UploadSpec};
 use crate::problem::Problem;
 use crate::query::QueryString;
 
+const EXPIRES_IN: HeaderName = HeaderName::from_static("expires-in");
 /// Plain fields of a form.
 const MAX_FIELDS: usize = 128;
 
@@ -22,10 +25,17 @@ const MAX_FIELDS: usize = 128;
 pub(crate) struct Terms {
     pub(crate) kind: UploadKind,
     pub(crate) durability: Option<Durability>,
+    /// Whether the body is a form.
+    pub(crate) is_form: bool,
+    /// Of the request's idempotency key.
+    pub(crate) token: Option<String>,
     /// Of all files.
     metadata: Metadata,
     fields: usize,
 }
+
+/// Longest time until a file expires: a hundred years, in seconds.
+const MAX_EXPIRY: u64 = 3_155_760_000;
 
 impl Terms {
     /// What is not of the kind that its parameters say is of `kind`.
@@ -37,7 +47,12 @@ impl Terms {
             (None, Some(_)) => return Err(bad("bad_kind", "the parameter kind is normal or appender")),
         };
         let durability = prefer::durability(&parts.headers)?;
-        Ok(Self { kind, durability, metadata: Metadata::default(), fields: 0 })
+        let mut metadata = Metadata::default();
+        if let Some(expires) = expires(parts, SystemTime::now())? {
+            keep(&mut metadata, EXPIRES, &expires.to_string());
+        }
+        let is_form = is_multipart(&parts.headers);
+        Ok(Self { kind, durability, is_form, token: None, metadata, fields: 0 })
     }
 
     /// Adds a field of a form to the metadata of all files.
@@ -67,9 +82,10 @@ impl Terms {
     pub(crate) fn metadata(&self, filename: Option<&str>) -> Metadata {
         let mut metadata = self.metadata.clone();
         if let Some(filename) = filename {
-            // What is kept of a name is short and has no control characters.
-            let kept = metadata.insert(FILE_NAME, filename);
-            debug_assert!(kept.is_ok(), "{filename:?}");
+            keep(&mut metadata, FILE_NAME, filename);
+        }
+        if let Some(token) = &self.token {
+            keep(&mut metadata, IDEMPOTENCY, token);
         }
         metadata
     }
@@ -80,6 +96,31 @@ impl Terms {
         let durability = self.durability;
         UploadSpec { len, metadata, durability, ..UploadSpec::new(self.kind.clone(), ext) }
     }
+}
+
+/// Adds an item of the store's own. What is kept of names is short and has no control characters, as have numbers.
+fn keep(metadata: &mut Metadata, name: &str, value: &str) {
+    let kept = metadata.insert(name, value);
+    debug_assert!(kept.is_ok(), "{name}: {value:?}");
+}
+
+/// When the files expire, unix seconds: `Expires-In`, else `expires_in`, in seconds from now.
+fn expires(parts: &Parts, now: SystemTime) -> Result<Option<u64>, Problem> {
+    let query = QueryString::of(&parts.uri);
+    let header = parts.headers.contains_key(EXPIRES_IN);
+    let text = match header {
+        true => crate::conditions::single(&parts.headers, &EXPIRES_IN).map(std::borrow::Cow::Borrowed),
+        false if query.has("expires_in") => query.get("expires_in"),
+        false => return Ok(None),
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = text.map(|text| text.trim().to_owned()).filter(|text| is_number(text));
+    let seconds =
+        seconds.and_then(|text| text.parse().ok()).filter(|seconds| (1..=MAX_EXPIRY).contains(seconds));
+    let seconds = seconds.ok_or_else(|| {
+        bad("bad_expiry", "a file expires in 1 to 3155760000 seconds; send such as Expires-In: 86400")
+    })?;
+    Ok(Some(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + seconds))
 }
 
 /// Extension and name of a raw body.

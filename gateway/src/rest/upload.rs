@@ -18,11 +18,13 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::prefer::{self, PREFERENCE_APPLIED};
+use super::repeat::{self, Turn};
 use super::terms::{self, Terms};
 use super::{digest, multipart};
 use crate::audit::ChangedFiles;
 use crate::authority::Scope;
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
+use crate::idempotency::Answer;
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::settings::Settings;
@@ -83,16 +85,50 @@ async fn store<F: Files>(
     let mut terms = Terms::of(&parts, kind)?;
     let (body, digests) = digest::watch(&parts.headers, body)?;
     let base = base_url(&parts.headers);
-    let is_form = is_multipart(&parts.headers);
-    let uploads = if is_form {
+    let claim = match repeat::turn(&*files, &grant.who, &parts, &mut terms, base.as_deref()).await? {
+        Turn::Once(claim) => claim,
+        Turn::Again(response) => {
+            // A client that waits for "100 Continue" sends nothing before, and need not.
+            if !parts.headers.contains_key(EXPECT) {
+                Incoming { body, patience: settings.body_timeout }.discard().await;
+            }
+            return Ok(response);
+        }
+    };
+    let uploads = if terms.is_form {
         multipart::receive(&*files, settings, &grant.limits, &mut terms, Request::from_parts(parts, body))
             .await?
     } else {
         receive(&*files, settings, &terms, &parts, body).await?
     };
     let digest = digests.check(settings.body_timeout).await?;
-    let made = uploads.commit(&*files, &terms).await?;
-    Ok(answer(made, base.as_deref(), digest, terms.durability))
+    let Some(claim) = claim else {
+        let made = uploads.commit(&*files, &terms).await?;
+        let changed = changed(&made);
+        return Ok(told(respond(&answer(made, base.as_deref(), digest, terms.durability)), changed));
+    };
+    let finish = async move {
+        let made = match uploads.commit(&*files, &terms).await {
+            Ok(made) => made,
+            Err(problem) => {
+                claim.unsure();
+                return Err(problem);
+            }
+        };
+        let changed = changed(&made);
+        let answer = answer(made, base.as_deref(), digest, terms.durability);
+        let noted = claim.keep(answer.clone(), terms.durability).await;
+        noted.unwrap_or_else(|error| repeat::not_noted(&error));
+        Ok(told(respond(&answer), changed))
+    };
+    // A client that goes away does not leave open what became of its key.
+    let finished = tokio::spawn(finish).await;
+    finished.unwrap_or_else(|error| {
+        Err(write_failed(WriteError::Io {
+            doing: "finishing an upload",
+            source: std::io::Error::other(error),
+        }))
+    })
 }
 
 fn check_group(parts: &Parts, own: GroupName) -> Result<(), Problem> {
@@ -171,7 +207,7 @@ impl<U: Upload> Arrived<U> {
 }
 
 /// A stored file and the name that it had.
-type Made = (Committed, Option<String>);
+pub(super) type Made = (Committed, Option<String>);
 
 impl Stored {
     pub(crate) fn file_id(&self) -> &str {
@@ -200,30 +236,37 @@ struct StoredFiles {
     repr_digest: Option<String>,
 }
 
+/// What the audit log hears of several files; of one, `Location` tells.
+fn changed(made: &[Made]) -> Option<ChangedFiles> {
+    (made.len() != 1).then(|| ChangedFiles(made.iter().map(|(file, _)| file.id.to_string()).collect()))
+}
+
+fn told(mut response: Response, changed: Option<ChangedFiles>) -> Response {
+    if let Some(changed) = changed {
+        response.extensions_mut().insert(changed);
+    }
+    response
+}
+
 /// One file answers as a raw upload does; several as a list.
-fn answer(
+pub(super) fn answer(
     made: Vec<Made>,
     base: Option<&str>,
     digest: Option<String>,
     durability: Option<Durability>,
-) -> Response {
+) -> Answer {
     let mut files: Vec<Stored> =
         made.into_iter().map(|(made, filename)| Stored::of(made, base, filename)).collect();
-    let mut response = if files.len() == 1
+    let (location, body) = if files.len() == 1
         && let Some(stored) = files.pop()
     {
         let stored = Stored { repr_digest: digest, ..stored };
-        created(Some(&stored.file_id), &stored)
+        (Some(format!("/{}", stored.file_id)), serde_json::to_string(&stored))
     } else {
-        let made = ChangedFiles(files.iter().map(|file| file.file_id.clone()).collect());
-        let mut response = created(None, &StoredFiles { files, repr_digest: digest });
-        response.extensions_mut().insert(made);
-        response
+        (None, serde_json::to_string(&StoredFiles { files, repr_digest: digest }))
     };
-    if let Some(durability) = durability {
-        response.headers_mut().insert(PREFERENCE_APPLIED, prefer::applied(durability));
-    }
-    response
+    let applied = durability.map(|durability| prefer::applied(durability).to_owned());
+    Answer { location, applied, body: body.expect("numbers and texts under names are JSON") }
 }
 
 pub(super) fn created(file_id: Option<&str>, body: &impl Serialize) -> Response {
@@ -231,6 +274,18 @@ pub(super) fn created(file_id: Option<&str>, body: &impl Serialize) -> Response 
     let location = file_id.and_then(|id| HeaderValue::try_from(format!("/{id}")).ok());
     if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// 201.
+pub(super) fn respond(answer: &Answer) -> Response {
+    let kind = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = (StatusCode::CREATED, [kind], answer.body.clone()).into_response();
+    for (name, value) in [(LOCATION, &answer.location), (PREFERENCE_APPLIED, &answer.applied)] {
+        if let Some(value) = value.as_deref().and_then(|value| HeaderValue::from_str(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +15,7 @@ use gateway::files::{
     LinkName, Located, LookError, NoCarrier, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Start,
     Upload, UploadKind, UploadSpec, Version, WriteError,
 };
+use gateway::idempotency::Keys;
 use protocol::cluster::StorageStatus;
 use protocol::file_id::{
     FileExt, NameCode, NameTail, SizeField, Source, StorePathIndex, SubDir, TrunkSlot, slave_name,
@@ -86,6 +87,8 @@ impl Entry {
 #[derive(Debug)]
 pub struct State {
     pub stored: Mutex<HashMap<String, Entry>>,
+    /// The keys of uploads, once they are remembered.
+    pub keys: OnceLock<Keys>,
     /// What uploads said about files.
     pub metadata: Mutex<HashMap<String, Metadata>>,
     /// What another member has.
@@ -126,6 +129,7 @@ impl Fake {
     pub fn new() -> Self {
         Self(Arc::new(State {
             stored: Mutex::default(),
+            keys: OnceLock::new(),
             metadata: Mutex::default(),
             elsewhere: Mutex::default(),
             others: Mutex::new(Others::Answer),
@@ -508,6 +512,23 @@ impl Files for Fake {
         self.check_slave(&spec.kind, spec.ext)?;
         self.0.specs.lock().unwrap().push(spec.clone());
         Ok(self.keep_with(&spec, content.concat().into()))
+    }
+
+    fn keys(&self) -> Option<&Keys> {
+        self.0.keys.get()
+    }
+
+    async fn uploaded(&self, token: &str, _: &str) -> io::Result<Vec<(Committed, Option<String>)>> {
+        let metadata = self.0.metadata.lock().unwrap();
+        let is_it = |metadata: &Metadata| metadata.get("fdfs.idempotency") == Some(token);
+        let found = metadata.iter().filter(|(id, metadata)| is_it(metadata) && self.content(id).is_some());
+        let made = |(id, metadata): (&String, &Metadata)| {
+            let (id, content) = (FileId::parse(id).unwrap(), self.content(id).unwrap());
+            let crc32 = crc32fast::hash(&content);
+            let made = Committed { id, len: content.len() as u64, crc32, timestamp: TIME };
+            (made, metadata.get("fdfs.filename").map(str::to_owned))
+        };
+        Ok(found.map(made).collect())
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {

@@ -3,6 +3,7 @@
 mod digests;
 mod forms;
 mod promises;
+mod repeats;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -166,7 +166,7 @@ impl Inner {
         Ok(())
     }
 
-    fn delete(&self, path: &Arc<StorePath>, name: &LogicName) -> Result<(), WriteError> {
+    pub(super) fn delete(&self, path: &Arc<StorePath>, name: &LogicName) -> Result<(), WriteError> {
         self.refuse_metadata(name).map_err(read_failed)?;
         let stat = match path.dir.stat(name.true_name()) {
             // What another member sent from its trunk files is a file of its own here.

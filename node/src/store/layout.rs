@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::binlog::{Binlog, Op, Record, Side};
 use super::counters::Counters;
 use super::data_dir::{DIR_MODE, DataDir};
+use super::expiry::Expiry;
 use super::locks::{FileLocks, Locks};
 use super::name_maker::NameMaker;
 use super::pool::Pool;
@@ -76,6 +77,7 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     }
     Ok(Inner {
         group,
+        expiry: Expiry::open(&base_data)?,
         reader: Reader(Arc::new(Shelves { paths, counters })),
         base_data,
         names: NameMaker::new(conf, turn),

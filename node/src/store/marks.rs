@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use gateway::files::MARK;
 use protocol::LogicName;
-use protocol::metadata::{FILE_NAME, Metadata};
+use protocol::daemon::Chain;
+use protocol::metadata::{EXPIRES, FILE_NAME, Metadata};
 use rustix::fs::{FileType, Mode, fchmod, fstat};
 
 use super::metadata::MAX_FILE;
@@ -24,7 +25,7 @@ pub(super) fn says_something(text: &[u8]) -> bool {
 }
 
 fn is_wanted(metadata: &Metadata) -> bool {
-    metadata.get(FILE_NAME).is_some()
+    [FILE_NAME, EXPIRES].into_iter().any(|name| metadata.get(name).is_some())
 }
 
 /// Marks a file. Blocking.
@@ -39,7 +40,7 @@ fn change(file: &File, is_marked: bool) -> io::Result<()> {
 }
 
 /// The metadata of a file; empty without any. Blocking.
-fn described(path: &StorePath, name: &LogicName) -> io::Result<Metadata> {
+pub(super) fn described(path: &StorePath, name: &LogicName) -> io::Result<Metadata> {
     let Ok(of) = name.metadata_name() else { return Ok(Metadata::default()) };
     let text = match path.dir.open_read(of.true_name()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -79,13 +80,22 @@ impl Inner {
 
     /// The same for what came from another member: a file, which is new, or metadata, which may be gone now.
     pub(super) fn mark_received(&self, path: &StorePath, name: &LogicName) {
-        match name.metadata_owner() {
-            Some(file) => self.mark(path, &file),
-            None => match described(path, name) {
-                Ok(metadata) if !is_wanted(&metadata) => {}
-                Ok(_) => self.mark_before(path, name),
-                Err(error) => tell(name, Err(error)),
-            },
+        let file = name.metadata_owner();
+        let of = file.as_ref().unwrap_or(name);
+        match described(path, of) {
+            Ok(metadata) => {
+                self.note_received(&metadata, of);
+                if file.is_some() || is_wanted(&metadata) {
+                    tell(of, mark_as(path, of, is_wanted(&metadata)));
+                }
+            }
+            Err(error) => tell(of, Err(error)),
+        }
+    }
+
+    fn note_received(&self, metadata: &Metadata, name: &LogicName) {
+        if let Err(error) = self.note_expiry(metadata, name, self.durability) {
+            tracing::error!(%name, error = %Chain(&error), "when a file expires cannot be noted; its source deletes it");
         }
     }
 }

@@ -111,6 +111,7 @@ impl Inner {
     ) -> Result<(), WriteError> {
         if marks::says_something(text) {
             self.mark_before(path, name);
+            self.note_expiry(&Metadata::parse(text), name, self.durability)?;
         }
         self.write_metadata(path, of, mode, text)?;
         self.mark(path, name);

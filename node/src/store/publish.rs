@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use gateway::files::{Committed, WriteError};
 use protocol::LogicName;
+use protocol::metadata::Metadata;
 
 use super::alter::is_there;
 use super::binlog::{Op, Record, Side};
@@ -111,6 +112,7 @@ impl Place {
         write(metadata.file()).map_err(|error| io_failed("writing metadata", error))?;
         if marks::says_something(text) {
             marks::set(temporary.file()).map_err(|error| io_failed("marking a file", error))?;
+            self.store.note_expiry(&Metadata::parse(text), name, self.durability)?;
         }
         sync_content(self.durability, metadata.file())?;
         let record = |name| Record { time, side: Side::Source, op: Op::Create, name };

@@ -1,9 +1,11 @@
 //! What a commit promises: metadata that is there before its file, and what a crash between the two leaves.
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -243,4 +245,192 @@ async fn files_of_other_members_are_marked_whichever_comes_first() {
         alone.store.receive_delete(metadata, 1_795_382_842).await.unwrap();
         assert!(!is_marked(&alone.path(&name)), "{text} {first}");
     }
+}
+
+fn unix_now() -> i64 {
+    let now = SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    i64::try_from(now).expect("a time of this age")
+}
+
+/// Names in the buckets.
+fn waiting(alone: &Alone) -> usize {
+    let buckets = fs::read_dir(alone.data().join("expiry")).expect("buckets");
+    let names = |bucket: io::Result<fs::DirEntry>| {
+        let text = fs::read(bucket.expect("a bucket").path()).expect("names");
+        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
+    };
+    buckets.map(names).sum()
+}
+
+#[tokio::test]
+async fn files_that_expire_are_deleted_when_their_time_has_come_unless_it_was_changed() {
+    let alone = Alone::open("");
+    let now = unix_now();
+    let upload = async |expires: i64| {
+        let text = expires.to_string();
+        let items = [("fdfs.expires", text.as_str()), ("a", "1")];
+        put(&alone.store, spec(UploadKind::Normal, &items)).await.unwrap().id.name
+    };
+    let set = async |name: &LogicName, text: &str| {
+        alone.store.set_metadata(name, MetadataMode::Overwrite, Bytes::from(text.to_owned())).await.unwrap();
+    };
+    let soon = upload(now + 60).await;
+    let kept = upload(now + 60).await;
+    let later = upload(now + 60).await;
+    let much_later = upload(now + 5 * 3600).await;
+    let plain = put(&alone.store, spec(UploadKind::Normal, &[])).await.unwrap().id.name;
+    set(&kept, "a\x021").await;
+    set(&later, &format!("fdfs.expires\x02{}", now + 1000)).await;
+    let expire = async |at: i64| alone.store.expire(at, || true).await.unwrap();
+    let are_there = |expected: [bool; 5]| {
+        let names = [&soon, &kept, &later, &much_later, &plain];
+        assert_eq!(names.map(|name| alone.path(name).exists()), expected);
+    };
+    expire(now + 59).await;
+    are_there([true, true, true, true, true]);
+    // Twice, since an hour may begin in between.
+    expire(now + 180).await;
+    expire(now + 300).await;
+    are_there([false, true, true, true, true]);
+    assert!(alone.lines().ends_with(&[format!("D {soon}"), format!("D {soon}-m")]));
+    assert!(!alone.path(&soon.metadata_name().unwrap()).exists());
+
+    // What waits survives a restart.
+    let waited = waiting(&alone);
+    let Alone { directory, store } = alone;
+    drop(store);
+    let store = open(directory.path(), "");
+    let alone = Alone { directory, store };
+    assert_eq!(waiting(&alone), waited);
+    for at in (now + 400..now + 6 * 3600).step_by(300) {
+        alone.store.expire(at, || true).await.unwrap();
+        let is_there = |name: &LogicName| alone.path(name).exists();
+        assert!(is_there(&later) || at >= now + 1000, "too early");
+        assert!(!is_there(&later) || at < now + 2000, "too late");
+        assert!(is_there(&kept) && is_there(&plain));
+    }
+    assert!(!alone.path(&much_later).exists());
+    assert_eq!(waiting(&alone), 0, "nothing is looked at for ever");
+}
+
+#[tokio::test]
+async fn what_a_stop_or_a_crash_left_of_the_buckets_is_carried_out() {
+    let alone = Alone::open("");
+    let now = unix_now();
+    let mut names = Vec::new();
+    for text in [(now + 100).to_string(), (now + 100).to_string(), "-5".to_owned(), "soon".to_owned()] {
+        let items = [("fdfs.expires", text.as_str())];
+        names.push(put(&alone.store, spec(UploadKind::Normal, &items)).await.unwrap().id.name);
+        // Torn, and no text.
+        for bucket in fs::read_dir(alone.data().join("expiry")).unwrap() {
+            let mut file = fs::OpenOptions::new().append(true).open(bucket.unwrap().path()).unwrap();
+            file.write_all(b"17953828\xff M00/0").unwrap();
+        }
+    }
+    let are_there = |alone: &Alone| names.iter().map(|name| alone.path(name).exists()).collect::<Vec<_>>();
+    alone.store.expire(now + 400, || false).await.unwrap();
+    // Asked for the bucket, for its names, for what was found in it; then the node stops.
+    let asked = AtomicUsize::new(0);
+    alone.store.expire(now + 400, || asked.fetch_add(1, Ordering::Relaxed) < 2).await.unwrap();
+    let Alone { directory, store } = alone;
+    drop(store);
+    let store = open(directory.path(), "");
+    let alone = Alone { directory, store };
+    assert!(waiting(&alone) > 0, "no bucket goes before all of it is done");
+    for at in [400, 800, 1200] {
+        alone.store.expire(now + at, || true).await.unwrap();
+    }
+    assert_eq!(are_there(&alone), [false, false, true, true], "what is no time is none");
+    assert_eq!(waiting(&alone), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_before_its_time_by_a_clock_that_goes_back() {
+    let alone = Alone::open("");
+    let now = unix_now();
+    let text = (now + 7200).to_string();
+    let items = [("fdfs.expires", text.as_str())];
+    let name = put(&alone.store, spec(UploadKind::Normal, &items)).await.unwrap().id.name;
+    // Two hours on, so that its bucket is split, then years back, then on again.
+    for at in [now + 7150, now - 100_000_000, 0, -5, now, now + 7199] {
+        alone.store.expire(at, || true).await.unwrap();
+        assert!(alone.path(&name).exists(), "{at}");
+        assert!(waiting(&alone) > 0, "{at}");
+    }
+    for at in [now + 7320, now + 7400] {
+        alone.store.expire(at, || true).await.unwrap();
+    }
+    assert!(!alone.path(&name).exists());
+}
+
+#[tokio::test]
+async fn a_member_deletes_what_its_source_left_for_an_hour() {
+    let alone = Alone::open("");
+    let now = unix_now();
+    let name = LogicName::parse("M00/00/00/Ck0AC2sDXjmAORZMAAAABzEQul0977.txt").unwrap();
+    let text = format!("fdfs.expires\x02{}", now + 60);
+    let incoming = |name: LogicName, content: String| {
+        let (time, mode) = (1_795_382_841, IncomingMode::Create);
+        (IncomingFile { name, time, size: content.len() as u64, mode }, Bytes::from(content))
+    };
+    let files =
+        vec![incoming(name.clone(), "content".to_owned()), incoming(name.metadata_name().unwrap(), text)];
+    let outcomes = alone.store.receive(files).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    for after in [60, 1800, 3600] {
+        alone.store.expire(now + after, || true).await.unwrap();
+        assert!(alone.path(&name).exists(), "{after}");
+    }
+    for after in [3780, 3900] {
+        alone.store.expire(now + after, || true).await.unwrap();
+    }
+    assert!(!alone.path(&name).exists());
+    assert!(alone.lines().ends_with(&[format!("D {name}"), format!("D {name}-m")]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_has_expired_is_not_answered_and_caches_do_not_keep_it() {
+    let node = Running::start(fresh(), plain_cluster(), "").await;
+    let id = post(&node, "/v1/files?expires_in=1000", "").await;
+    let get = format!("GET /{id} HTTP/1.0\r\n\r\n");
+    for _ in 0..3 {
+        let answer = node.http(&get).await;
+        let age =
+            answer.lines().find_map(|line| line.strip_prefix("cache-control: max-age=")).expect("an age");
+        let age: u64 = age.split(',').next().unwrap().parse().unwrap();
+        assert!((900..=1000).contains(&age), "{answer}");
+    }
+    let text = format!("fdfs.expires\x02{}", unix_now() - 1);
+    node.client().set_metadata(node.address, &id, MetadataMode::Merge, text.into()).await.unwrap();
+    let answer = node.http(&get).await;
+    assert!(answer.starts_with("HTTP/1.0 404 "), "{answer}");
+    node.client().set_metadata(node.address, &id, MetadataMode::Overwrite, "".into()).await.unwrap();
+    let answer = node.http(&get).await;
+    assert!(answer.contains("immutable") && answer.ends_with("content"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_was_stored_and_not_noted_is_found_in_the_log() {
+    let mut node = Running::start(fresh(), plain_cluster(), "").await;
+    post(&node, "/v1/files?filename=other.txt", "").await;
+    let key = "Idempotency-Key: \"8e03978e\"\r\n";
+    let id = post(&node, "/v1/files?filename=a.txt", key).await;
+    assert_eq!(post(&node, "/v1/files?filename=a.txt", key).await, id);
+    node.stop().await;
+    let log = node.data().join("idempotency.log");
+    let text = fs::read_to_string(&log).unwrap();
+    let begun =
+        text.lines().find(|line| line.starts_with("B ")).expect("it is noted before anything is stored");
+    fs::write(&log, format!("{begun}\n")).unwrap();
+    node.start_again().await;
+    for _ in 0..2 {
+        assert_eq!(post(&node, "/v1/files?filename=a.txt", key).await, id);
+    }
+    assert_eq!(node.binlog().matches(" C ").count(), 4, "two files with their metadata");
+    // Had nothing been stored, it would be now.
+    node.client().delete(node.address, &id).await.unwrap();
+    node.stop().await;
+    fs::write(&log, format!("{begun}\n")).unwrap();
+    node.start_again().await;
+    assert_ne!(post(&node, "/v1/files?filename=a.txt", key).await, id);
 }

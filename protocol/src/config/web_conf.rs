@@ -19,6 +19,7 @@ mod tls;
 mod tokens;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use access::{AccessConf, AccessLine, LimitReqConf, RealIpConf, RealIpHeader};
 pub use access_log::HttpLogConf;
@@ -53,6 +54,8 @@ pub struct WebConf {
     /// `http.allow_remote_writes`: whether uploads and deletions by HTTP are taken from other machines too. Anyone who
     /// reaches the port may then write. Off, they are taken from this machine only.
     pub remote_writes: bool,
+    /// `http.idempotency_key_lifetime`: how long answers to uploads with a key are remembered; zero remembers none.
+    pub idempotency_key_lifetime: Duration,
     /// Who may do what over HTTP.
     pub authority: AuthorityConf,
     /// `response_mode=redirect`: clients are sent to a member that has what this one lacks; else its bytes pass through.
@@ -87,6 +90,7 @@ impl Default for WebConf {
             pages: PagesConf::default(),
             proof: ProofConf::default(),
             remote_writes: false,
+            idempotency_key_lifetime: Duration::from_secs(KEY_LIFETIME.into()),
             authority: AuthorityConf::default(),
             redirects: false,
             advertise_url: None,
@@ -102,6 +106,8 @@ impl Default for WebConf {
     }
 }
 
+/// A day, in seconds.
+const KEY_LIFETIME: u32 = 86_400;
 /// Longest `http.advertise_url`: members tell it each other.
 const MAX_URL_LEN: usize = 512;
 
@@ -128,6 +134,7 @@ impl WebConf {
             file_urls: FileUrlConf::read(keys),
             pages: PagesConf::read(keys),
             remote_writes,
+            idempotency_key_lifetime: keys.seconds_or_zero("http.idempotency_key_lifetime", KEY_LIFETIME),
             authority: AuthorityConf::read(keys, remote_writes),
             redirects: read_response_mode(keys),
             advertise_url: read_advertise_url(keys),

@@ -70,3 +70,42 @@ async fn a_preferred_durability_reaches_the_store_and_is_confirmed() {
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "bad_durability"));
     assert_nothing_left(&store, "replica");
 }
+
+#[tokio::test]
+async fn an_expiry_becomes_metadata() {
+    for (query, header, expected) in [
+        ("", "86400", Some(86_400)),
+        ("?expires_in=60", "", Some(60)),
+        ("?expires_in=60", "5", Some(5)),
+        ("", "3155760000", Some(3_155_760_000)),
+        ("", "0", None),
+        ("", "-5", None),
+        ("", "3155760001", None),
+        ("", "99999999999999999999", None),
+        ("", "soon", None),
+        ("?expires_in=", "", None),
+        ("?expires_in=%FF", "", None),
+    ] {
+        let store = Fake::new();
+        let headers = [("expires-in", header)];
+        let headers = if header.is_empty() { &[][..] } else { &headers[..] };
+        let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let answer = post(&store, &format!("/v1/files{query}"), headers, Body::from("abc")).await;
+        match expected {
+            Some(seconds) => {
+                assert_eq!(answer.status, 201, "{query} {header}");
+                let kept = store.metadata_of(answer.json()["file_id"].as_str().unwrap()).unwrap();
+                let expires: u64 = kept.get("fdfs.expires").unwrap().parse().unwrap();
+                assert!((before + seconds..before + seconds + 60).contains(&expires), "{expires}");
+            }
+            None => {
+                assert_eq!(
+                    (answer.status.as_u16(), answer.code().as_str()),
+                    (400, "bad_expiry"),
+                    "{query} {header}"
+                );
+                assert_nothing_left(&store, header);
+            }
+        }
+    }
+}

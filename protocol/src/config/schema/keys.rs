@@ -334,6 +334,7 @@ pub(super) static KEYS: &[Key] = &[
     key("http.audit_log", Text, T.or(S).or(M).or(H)),
     // HTTP: what connections may take.
     key("http.client_header_timeout", Seconds, T.or(S).or(M).or(H)),
+    key("http.idempotency_key_lifetime", Seconds, S.or(H)),
     key("http.client_body_timeout", Seconds, T.or(S).or(M).or(H)),
     key("http.send_timeout", Seconds, T.or(S).or(M).or(H)),
     key("http.keepalive_timeout", Seconds, T.or(S).or(M).or(H)),
