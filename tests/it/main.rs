@@ -38,4 +38,5 @@ mod signed_urls;
 mod stalled;
 mod theirs;
 mod torture;
+mod traversal;
 mod wait;
