@@ -35,7 +35,7 @@ struct NewArgs {
     #[arg(short, long, value_name = "GROUP")]
     group: Option<String>,
     /// How long it is good: such as 12h, 30d or 52w; without it, for ever
-    #[arg(short, long, value_name = "TIME")]
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true)]
     expires: Option<String>,
     /// Print the line only to standard output, the token to standard error
     #[arg(short, long)]

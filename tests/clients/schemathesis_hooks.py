@@ -31,6 +31,11 @@ codes = {}
 answers = collections.defaultdict(collections.Counter)
 
 
+@schemathesis.serializer("application/offset+octet-stream", "application/partial-upload")
+def content_of_an_upload(context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     """Leaves out what the other server answers."""
@@ -70,6 +75,13 @@ def new_file(kind="normal"):
     return answer.json()["file_id"]
 
 
+def new_upload():
+    """The name of an upload of 11 bytes of which nothing has arrived."""
+    answer = uploads.post(f"{NODE}/v1/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "11"}, timeout=10)
+    answer.raise_for_status()
+    return answer.headers["Location"].rsplit("/", 1)[1]
+
+
 def name_of(case):
     return case.operation.definition.raw["operationId"]
 
@@ -103,6 +115,13 @@ def before_call(context, case, kwargs):
             item = quote(str(parameters["name"]), safe="")
             # A name that metadata cannot have is refused here as it will be there.
             uploads.put(f"{NODE}/v1/files/{file_id}/metadata/{item}", data=b"value", timeout=10)
+    elif "upload" in parameters:
+        parameters["upload"] = new_upload()
+        # Of the headers that say how to go on, all but one choice in a thousand are refused.
+        if case.headers is not None and not is_wrong_on_purpose(case, "HEADER") and chance.random() < 0.5:
+            for name in ("Upload-Checksum", "Upload-Complete", "Upload-Length", "X-HTTP-Method-Override"):
+                case.headers.pop(name, None)
+            case.headers.update({"Tus-Resumable": "1.0.0", "Upload-Offset": "0"})
     elif all(part in parameters for part in FILE_URL):
         parameters.update(zip(FILE_URL, new_file().split("/")))
 

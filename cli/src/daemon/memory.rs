@@ -7,8 +7,12 @@ use tracing::debug;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Growth that is worth the work: the allocator stands still for a millisecond or a few.
+/// More than at the start that is worth the work: the allocator stands still for a millisecond or a few.
 const WORTH: u64 = 8 << 20;
+/// A change that says that something was freed or used.
+const NEWS: u64 = 1 << 20;
+/// Without one, it is done after so many looks.
+const LOOKS: u32 = 12;
 
 /// Looks at the memory of this process as long as it runs.
 pub(super) async fn give_back() {
@@ -23,33 +27,37 @@ pub(super) async fn give_back() {
         // The runtime ends while it is under way only if the process does.
         let done = tokio::task::spawn_blocking(trim).await;
         level.settle(own().unwrap_or(resident));
-        debug!(before = resident, after = level.floor, ok = done.is_ok(), "memory was given back");
+        debug!(before = resident, after = level.left, ok = done.is_ok(), "memory was given back");
     }
 }
 
-/// When it is time.
+/// When it is time: there is much more than at the start, it does not grow, and something has changed since the last time,
+/// which was long ago otherwise. What is freed need not show before it is given back.
 #[derive(Debug)]
 struct Level {
-    /// What was left the last time, or less: what is in use for good.
-    floor: u64,
+    start: u64,
     before: u64,
+    /// What was left the last time, and how often it was looked at since.
+    left: u64,
+    looks: u32,
 }
 
 impl Level {
     fn starting(resident: u64) -> Self {
-        Self { floor: resident, before: resident }
+        Self { start: resident, before: resident, left: resident, looks: 0 }
     }
 
-    /// Whether there is much more than the last time and it no longer grows.
     fn is_worth_it(&mut self, resident: u64) -> bool {
         let grows = resident > self.before;
         self.before = resident;
-        self.floor = self.floor.min(resident);
-        !grows && resident - self.floor >= WORTH
+        self.start = self.start.min(resident);
+        self.looks = self.looks.saturating_add(1);
+        let news = resident.abs_diff(self.left) >= NEWS || self.looks >= LOOKS;
+        !grows && resident - self.start >= WORTH && news
     }
 
     fn settle(&mut self, resident: u64) {
-        *self = Self::starting(resident);
+        (self.before, self.left, self.looks) = (resident, resident, 0);
     }
 }
 
@@ -79,13 +87,18 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn a_crowd_that_has_gone_is_worth_it_once() {
+    fn what_crowds_leave_is_given_back_when_they_stop_growing() {
         let mut level = Level::starting(9 * MIB);
         let looks: Vec<bool> = [10, 11, 40, 60, 60].map(|mib| level.is_worth_it(mib * MIB)).into();
         assert_eq!(looks, [false, false, false, false, true], "not while it grows");
         level.settle(55 * MIB);
-        let looks: Vec<bool> =
-            [55, 58, 58, 20, 25, 25, 28, 28].map(|mib| level.is_worth_it(mib * MIB)).into();
-        assert_eq!(looks, [false, false, false, false, false, false, false, true], "what is in use stays");
+        let looks: Vec<bool> = [55, 55, 58, 58].map(|mib| level.is_worth_it(mib * MIB)).into();
+        assert_eq!(looks, [false, false, false, true], "not twice for the same");
+        level.settle(57 * MIB);
+        assert!(level.is_worth_it(20 * MIB), "the crowd left, and what it freed shows in part");
+        level.settle(18 * MIB);
+        let idle = (0..LOOKS).map(|_| level.is_worth_it(18 * MIB)).filter(|worth| *worth).count();
+        assert_eq!(idle, 1, "now and then in any case");
+        assert!(!level.is_worth_it(16 * MIB), "a little more than at the start is nothing");
     }
 }

@@ -44,6 +44,9 @@ pub(super) async fn create<F: Files>(
     let ext = FileExt::parse(ext.strip_prefix('.').unwrap_or(&ext))
         .map_err(|_| bad("bad_extension", "an extension has up to 6 letters, digits, '.', '_' or '-'"))?;
     let master = match query.get("master") {
+        None if query.get("prefix").is_some_and(|prefix| !prefix.is_empty()) => {
+            return Err(bad("bad_prefix", "the parameter prefix goes with master, whose name it stands in"));
+        }
         None => None,
         Some(master) => {
             let master = file_id_of(&master)?;

@@ -8,6 +8,7 @@ use gateway::problem::Problem;
 use http::{StatusCode, Uri};
 use protocol::GroupName;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::App;
 use super::query::parse_group;
@@ -61,8 +62,10 @@ pub(super) async fn make(
     let asked: Asked = if body.is_empty() {
         Asked::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| bad(&format!("the body is no such JSON object: {error}")))?
+        // By way of an object: a list of the values in their order is none.
+        let object = serde_json::from_slice::<Map<String, Value>>(&body);
+        let asked = object.and_then(|object| Asked::deserialize(Value::Object(object)));
+        asked.map_err(|error| bad(&format!("the body is no such JSON object: {error}")))?
     };
     let group = of_group(&grant, asked.group.as_deref().map(parse_group).transpose()?)?;
     let types = asked.types.iter().map(|kind| TypePattern::parse(kind)).collect::<Option<Vec<_>>>();

@@ -433,7 +433,7 @@ async fn who_may_not_write_may_not_do_any_of_this() {
 }
 
 #[tokio::test]
-async fn pages_of_all_origins_may_read_the_answers() {
+async fn pages_of_this_machine_may_read_the_answers_others_only_with_a_token() {
     let place = Place::with(|settings| settings.authority = gateway::authority::Authority::open());
     let origin = ("origin", "http://localhost:3000");
     let preflight = [origin, ("access-control-request-method", "PATCH")];
@@ -450,6 +450,9 @@ async fn pages_of_all_origins_may_read_the_answers() {
     check(&place.ask("OPTIONS", &url, &preflight, "").await, false);
     check(&place.tus("HEAD", &url, &[origin], "").await, true);
     check(&place.tus("PATCH", &url, &[origin], "").await, true);
-    let answer = place.ask("OPTIONS", "/uploads", &preflight, "").await;
+    let foreign = [("origin", "http://evil.example"), preflight[1]];
+    let answer = place.ask("OPTIONS", "/v1/uploads", &foreign, "").await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
+    let with_token = [foreign[0], foreign[1], ("access-control-request-headers", "authorization")];
+    check(&place.ask("OPTIONS", "/v1/uploads", &with_token, "").await, false);
 }
