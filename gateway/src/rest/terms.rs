@@ -104,23 +104,29 @@ fn keep(metadata: &mut Metadata, name: &str, value: &str) {
     debug_assert!(kept.is_ok(), "{name}: {value:?}");
 }
 
-/// When the files expire, unix seconds: `Expires-In`, else `expires_in`, in seconds from now.
+/// When the files expire, unix seconds: by `Expires-In`, else by `expires_in`, in seconds from now.
 fn expires(parts: &Parts, now: SystemTime) -> Result<Option<u64>, Problem> {
     let query = QueryString::of(&parts.uri);
-    let header = parts.headers.contains_key(EXPIRES_IN);
-    let text = match header {
-        true => crate::conditions::single(&parts.headers, &EXPIRES_IN).map(std::borrow::Cow::Borrowed),
-        false if query.has("expires_in") => query.get("expires_in"),
-        false => return Ok(None),
+    let in_query = match query.has("expires_in") {
+        true => Some(lifetime(query.get("expires_in").as_deref())?),
+        false => None,
     };
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds = text.map(|text| text.trim().to_owned()).filter(|text| is_number(text));
+    let in_header = match parts.headers.contains_key(EXPIRES_IN) {
+        true => Some(lifetime(crate::conditions::single(&parts.headers, &EXPIRES_IN))?),
+        false => None,
+    };
+    let begin = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(in_header.or(in_query).map(|seconds| begin + seconds))
+}
+
+/// Seconds that a client gives a file.
+fn lifetime(text: Option<&str>) -> Result<u64, Problem> {
+    let digits = text.map(str::trim).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let seconds =
-        seconds.and_then(|text| text.parse().ok()).filter(|seconds| (1..=MAX_EXPIRY).contains(seconds));
-    let seconds = seconds.ok_or_else(|| {
+        digits.and_then(|text| text.parse().ok()).filter(|seconds| (1..=MAX_EXPIRY).contains(seconds));
+    seconds.ok_or_else(|| {
         bad("bad_expiry", "a file expires in 1 to 3155760000 seconds; send such as Expires-In: 86400")
-    })?;
-    Ok(Some(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + seconds))
+    })
 }
 
 /// Extension and name of a raw body.
