@@ -149,7 +149,7 @@ impl Outcome {
             faults.push(format!("{:.1} KiB a connection", self.kib_a_connection()));
         }
         let leaked = self.again_kib.saturating_sub(self.during_kib);
-        if leaked > (self.during_kib - self.before_kib) / 2 + 4096 {
+        if leaked > self.during_kib.saturating_sub(self.before_kib) / 2 + 4096 {
             faults.push(format!("{leaked} KiB more when the same crowd comes again"));
         }
         faults
