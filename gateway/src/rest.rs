@@ -48,7 +48,7 @@ type Shared<F> = State<Arc<Served<F>>>;
 
 /// The routes over a node's files.
 pub(crate) fn routes<F: Files>(files: Arc<F>, site: Site) -> Routes {
-    let writes = if F::READ_ONLY { refused_writes() } else { writes::<F>() };
+    let writes = if F::READ_ONLY { writes::<F>().each(read_only) } else { writes::<F>() };
     writes
         .on(Method::GET, "/v1/files/{file_id}", info::get::<F>)
         .on(Method::GET, "/v1/files/{file_id}/metadata", metadata::get::<F>)
@@ -78,29 +78,6 @@ fn writes<F: Files>() -> Routes<Arc<Served<F>>> {
         .on(Method::PUT, "/v1/files/{file_id}/metadata/{name}", metadata::put_one::<F>)
         .on(Method::DELETE, "/v1/files/{file_id}/metadata/{name}", metadata::delete_one::<F>)
         .on(Method::POST, "/v1/batch/delete", batch::delete::<F>)
-}
-
-/// Every write of a node, refused.
-fn refused_writes<S: Clone + Send + Sync + 'static>() -> Routes<S> {
-    let mut routes = Routes::new();
-    for (method, path) in [
-        (Method::POST, "/v1/files"),
-        (Method::PUT, "/v1/upload/{filename}"),
-        (Method::DELETE, "/v1/files/{file_id}"),
-        (Method::PATCH, "/v1/files/{file_id}"),
-        (Method::POST, "/v1/files/{file_id}/truncate"),
-        (Method::POST, "/v1/files/{file_id}/finish"),
-        (Method::POST, "/v1/files/{file_id}/slaves"),
-        (Method::POST, "/v1/files/{file_id}/links"),
-        (Method::PUT, "/v1/files/{file_id}/metadata"),
-        (Method::PATCH, "/v1/files/{file_id}/metadata"),
-        (Method::PUT, "/v1/files/{file_id}/metadata/{name}"),
-        (Method::DELETE, "/v1/files/{file_id}/metadata/{name}"),
-        (Method::POST, "/v1/batch/delete"),
-    ] {
-        routes = routes.on(method, path, read_only);
-    }
-    routes
 }
 
 #[derive(Serialize)]

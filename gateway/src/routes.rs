@@ -42,6 +42,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// The same methods and paths, all with one answer; layers and fallbacks are not taken along.
+    #[must_use]
+    pub fn each<H, T>(self, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let all = self.list.into_iter();
+        all.fold(Self::new(), |routes, (method, path)| routes.on(method, path, handler.clone()))
+    }
+
     /// Changes the router, not the list: layers, fallbacks.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(Router<S>) -> Router<S>) -> Self {

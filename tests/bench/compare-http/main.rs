@@ -34,6 +34,7 @@ mod report;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod say;
 mod server;
+mod spread;
 #[path = "../../it/wait.rs"]
 mod wait;
 

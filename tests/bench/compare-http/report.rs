@@ -6,35 +6,11 @@ use crate::cases::{Case, Unit};
 use crate::load::Sample;
 use crate::say::say;
 use crate::server::{Make, Server};
+use crate::spread::Spread;
 
 /// What was measured of one case: for each server its samples, in the order of the rounds.
 pub(crate) struct Rounds<'a> {
     of: Vec<(&'a Server, Vec<Sample>)>,
-}
-
-/// Median, least and greatest.
-struct Spread {
-    median: f64,
-    least: f64,
-    greatest: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        let median = f64::midpoint(low, high);
-        Self { median, least: values[0], greatest: values[values.len() - 1] }
-    }
-
-    fn with_ends(&self) -> String {
-        // Files that take longer than a round have no times.
-        if self.median.is_nan() {
-            return "-".to_owned();
-        }
-        format!("{:.2} ({:.2}-{:.2})", self.median, self.least, self.greatest)
-    }
 }
 
 /// h2load tells no percentiles.

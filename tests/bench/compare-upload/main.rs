@@ -33,6 +33,8 @@ mod seaweed;
 #[path = "../compare-http/server.rs"]
 #[allow(dead_code, reason = "the other bench uses the rest")]
 mod server;
+#[path = "../compare-http/spread.rs"]
+mod spread;
 #[path = "../../it/wait.rs"]
 mod wait;
 

@@ -3,30 +3,11 @@
 use crate::Size;
 use crate::client::Sample;
 use crate::say::say;
+use crate::spread::Spread;
 
 /// What was measured of one size: for each way its samples, in the order of the rounds.
 pub(crate) struct Rounds {
     of: Vec<(&'static str, Vec<Sample>)>,
-}
-
-/// Median, least and greatest.
-struct Spread {
-    median: f64,
-    least: f64,
-    greatest: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Self { median, least: values[0], greatest: values[values.len() - 1] }
-    }
-
-    fn with_ends(&self) -> String {
-        format!("{:.2} ({:.2}-{:.2})", self.median, self.least, self.greatest)
-    }
 }
 
 impl Rounds {
