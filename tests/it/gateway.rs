@@ -96,9 +96,10 @@ async fn a_gateway_lives_as_the_other_daemons() {
     let status = act("status");
     let twice = act("start").0;
     let served = get(&gateway.url("/healthz")).await.0;
+    // Before the reload, which begins a new log.
+    let log = std::fs::read_to_string(gateway.own.join("logs/gateway.log")).unwrap_or_default();
     let reload = act("reload").0;
     let restarted = act("restart").0;
-    let log = std::fs::read_to_string(gateway.own.join("logs/gateway.log")).unwrap_or_default();
     let stopped = act("stop").0;
     assert_eq!(
         (twice, served.as_u16(), reload, restarted, stopped),

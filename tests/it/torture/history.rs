@@ -90,6 +90,13 @@ impl Entry {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no task panics with it")
     }
+
+    /// It was uploaded under a name, which is kept with its metadata.
+    pub(super) fn is_named(&self, name: &str) {
+        let mut state = self.state();
+        state.metadata = Some(BTreeMap::from([("fdfs.filename".to_owned(), name.to_owned())]));
+        state.ties = state.ties.max(Ties::Home);
+    }
 }
 
 /// All files of a run, and what was wrong.

@@ -27,6 +27,9 @@ const SIZES: [u32; 8] = [8, 100, 1_000, 4_096, 10_000, 70_000, 300_000, 1_200_00
 /// An appender is not grown beyond this.
 const MAX_APPENDER: usize = 400_000;
 
+/// The name of files that are uploaded with one.
+const NAME: &str = "a.bin";
+
 /// Which files are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
@@ -101,12 +104,18 @@ impl Loader {
         let content = self.made();
         let Some(seat) = self.place().await else { return };
         let bytes = content.bytes();
-        let outcome = if seat.make == Make::Ours && self.random.bool() {
-            self.post(&seat, bytes).await
-        } else {
-            let request = Upload(head(bytes.len(), "bin"));
-            self.send(&seat, &request, &bytes).await.map(|FileCreated(id)| id)
-        };
+        if seat.make == Make::Ours && self.random.bool() {
+            let is_named = self.random.bool();
+            let outcome = self.post(&seat, bytes, is_named).await;
+            if let Some(entry) = self.created("upload by REST", outcome, &seat, false, content)
+                && is_named
+            {
+                entry.is_named(NAME);
+            }
+            return;
+        }
+        let request = Upload(head(bytes.len(), "bin"));
+        let outcome = self.send(&seat, &request, &bytes).await.map(|FileCreated(id)| id);
         self.created("upload", outcome, &seat, false, content);
     }
 
@@ -121,9 +130,10 @@ impl Loader {
         sent.map_err(|error| told(&error))
     }
 
-    /// Uploads by REST.
-    async fn post(&self, seat: &Seat, bytes: Vec<u8>) -> Acknowledged<FileId> {
-        let url = format!("http://{}:{STORAGE_HTTP_PORT}/v1/files?filename=a.bin", seat.ip);
+    /// Uploads by REST; with a name the file and its metadata come at once.
+    async fn post(&self, seat: &Seat, bytes: Vec<u8>, is_named: bool) -> Acknowledged<FileId> {
+        let query = if is_named { format!("filename={NAME}") } else { "ext=bin".to_owned() };
+        let url = format!("http://{}:{STORAGE_HTTP_PORT}/v1/files?{query}", seat.ip);
         let answer = self.http.post(url).body(bytes).send().await.map_err(|error| format!("{error:?}"))?;
         if answer.status() != StatusCode::CREATED {
             return Err(format!("{} by HTTP", answer.status()));
@@ -150,10 +160,11 @@ impl Loader {
         seat: &Seat,
         may_change: bool,
         content: Content,
-    ) {
-        if let Some(id) = self.noted(what, outcome) {
-            self.own.push(self.history.acknowledged(id, seat.index, may_change, content));
-        }
+    ) -> Option<Arc<Entry>> {
+        let id = self.noted(what, outcome)?;
+        let entry = self.history.acknowledged(id, seat.index, may_change, content);
+        self.own.push(Arc::clone(&entry));
+        Some(entry)
     }
 
     fn noted<T>(&self, what: &str, outcome: Acknowledged<T>) -> Option<T> {
