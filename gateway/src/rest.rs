@@ -121,8 +121,8 @@ async fn delete_file<F: Files>(
 ) -> Result<Response, Problem> {
     let id = file_id_of(&file_id)?;
     let (parts, body) = request.into_parts();
-    served.site.now().authority.check(&parts, Scope::Delete, Some(id.group))?;
-    match place(&served, Errand::Any(&id), Request::from_parts(parts, body)).await? {
+    let grant = served.site.now().authority.check(&parts, Scope::Delete, Some(id.group))?;
+    match place(&served, &grant, Errand::Any(&id), Request::from_parts(parts, body)).await? {
         Placed::Here(_) => Ok(delete_here(&*served.files, &id).await?.into_response()),
         Placed::Answered(response) => Ok(response),
     }

@@ -70,10 +70,10 @@ pub(super) async fn info<F: Files>(State(served): Shared<F>, request: Request) -
 
 async fn delete_one<F: Files>(served: &Served<F>, parts: &Parts, text: &str) -> Result<StatusCode, Problem> {
     let id = file_id_of(text)?;
-    served.site.now().authority.check(parts, Scope::Delete, Some(id.group))?;
+    let grant = served.site.now().authority.check(parts, Scope::Delete, Some(id.group))?;
     match place::carrier(served, parts, Errand::Any(&id)).await? {
         Carrier::Here => delete_here(&*served.files, &id).await,
-        Carrier::Member { native, url } => place::delete_at(served, parts, native, url, &id).await,
+        Carrier::Member { native, url } => place::delete_at(served, (parts, &grant), native, url, &id).await,
     }
 }
 

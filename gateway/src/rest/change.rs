@@ -55,10 +55,10 @@ pub(super) async fn patch<F: Files>(
     let id = file_id_of(&file_id)?;
     let (parts, body) = request.into_parts();
     let settings = served.site.now();
-    settings.authority.check(&parts, Scope::Write, Some(id.group))?;
+    let grant = settings.authority.check(&parts, Scope::Write, Some(id.group))?;
     let wanted = Wanted::of(&id, &parts)?;
     let request = Request::from_parts(parts, body);
-    let request = match place(&served, Errand::Change(&id), request).await? {
+    let request = match place(&served, &grant, Errand::Change(&id), request).await? {
         Placed::Here(request) => request,
         Placed::Answered(response) => return Ok(response),
     };
@@ -85,13 +85,13 @@ pub(super) async fn truncate<F: Files>(
 ) -> Result<Response, Problem> {
     let id = file_id_of(&file_id)?;
     let (parts, body) = request.into_parts();
-    served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
+    let grant = served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
     let size = number(&parts, "size")?.ok_or_else(|| {
         bad("bad_size", "the parameter size says how many bytes are to be left: /truncate?size=1000")
     })?;
     let wanted = Wanted::of(&id, &parts)?;
     let request = Request::from_parts(parts, body);
-    if let Placed::Answered(response) = place(&served, Errand::Change(&id), request).await? {
+    if let Placed::Answered(response) = place(&served, &grant, Errand::Change(&id), request).await? {
         return Ok(response);
     }
     check_appender(&id)?;
@@ -109,10 +109,10 @@ pub(super) async fn finish<F: Files>(
 ) -> Result<Response, Problem> {
     let id = file_id_of(&file_id)?;
     let (parts, body) = request.into_parts();
-    served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
+    let grant = served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
     let base = base_url(&parts.headers);
     let request = Request::from_parts(parts, body);
-    if let Placed::Answered(response) = place(&served, Errand::Change(&id), request).await? {
+    if let Placed::Answered(response) = place(&served, &grant, Errand::Change(&id), request).await? {
         return Ok(response);
     }
     check_appender(&id)?;

@@ -38,7 +38,7 @@ pub(super) async fn create<F: Files>(
 ) -> Result<Response, Problem> {
     let id = file_id_of(&file_id)?;
     let (parts, body) = request.into_parts();
-    served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
+    let grant = served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
     let query = QueryString::of(&parts.uri);
     let ext = query.get("ext").map_or_else(|| id.name.extension().to_owned(), std::borrow::Cow::into_owned);
     let ext = FileExt::parse(ext.strip_prefix('.').unwrap_or(&ext))
@@ -61,7 +61,7 @@ pub(super) async fn create<F: Files>(
     };
     let base = base_url(&parts.headers);
     let request = Request::from_parts(parts, body);
-    if let Placed::Answered(response) = place(&served, Errand::Change(&id), request).await? {
+    if let Placed::Answered(response) = place(&served, &grant, Errand::Change(&id), request).await? {
         return Ok(response);
     }
     let made = served.files.create_link(&id, LinkName { master, ext }).await.map_err(write_failed)?;

@@ -150,9 +150,9 @@ async fn edit<F: Files>(
     let id = file_id_of(file_id).map_err(refused)?;
     let (parts, body) = request.into_parts();
     let settings = served.site.now();
-    settings.authority.check(&parts, Scope::Write, Some(id.group)).map_err(refused)?;
+    let grant = settings.authority.check(&parts, Scope::Write, Some(id.group)).map_err(refused)?;
     let request = Request::from_parts(parts, body);
-    let request = match place(served, Errand::Change(&id), request).await.map_err(refused)? {
+    let request = match place(served, &grant, Errand::Change(&id), request).await.map_err(refused)? {
         Placed::Here(request) => request,
         Placed::Answered(response) => return Err(response),
     };

@@ -2,7 +2,8 @@
 //! sent there. Who that is, a tracker says; nothing in the request does.
 //!
 //! What is passed on carries `Fdfs-Hop`, so it stays where it arrives, and headers of a proxy, so that a member on the same
-//! machine does not take the client for a local one.
+//! machine does not take the client for a local one. Where the cluster has a secret, it also carries `Fdfs-Cluster` instead
+//! of what the client showed: this node has judged that, and a member need not know the client's tokens.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -19,7 +20,7 @@ use http::header::{
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::Authority as HostPort;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::rt::TokioIo;
@@ -32,7 +33,7 @@ use tokio::time::{sleep, timeout};
 use super::Served;
 use super::upload::Incoming;
 use crate::ResponseMode;
-use crate::authority::Scope;
+use crate::authority::{Authority, FDFS_CLUSTER, Grant, Scope};
 use crate::client::Client;
 use crate::elsewhere::{self, HOP, is_hop};
 use crate::files::{Carrier, Errand, Files, NoCarrier};
@@ -72,9 +73,10 @@ pub(super) enum Placed {
     Answered(Response),
 }
 
-/// Sends a write to where it belongs. The caller has checked that the client may ask for it.
+/// Sends a write to where it belongs. The caller has checked by `grant` that the client may ask for it.
 pub(super) async fn place<F: Files>(
     served: &Served<F>,
+    grant: &Grant,
     errand: Errand<'_>,
     request: Request,
 ) -> Result<Placed, Problem> {
@@ -85,7 +87,7 @@ pub(super) async fn place<F: Files>(
         Carrier::Here => Ok(Placed::Here(request)),
         Carrier::Member { native, url: None } => Err(no_http(native)),
         Carrier::Member { url: Some(url), .. } => {
-            Ok(Placed::Answered(Box::pin(send_on(&served.site.now(), &url, request)).await?))
+            Ok(Placed::Answered(Box::pin(send_on(&served.site.now(), grant, &url, request)).await?))
         }
     }
 }
@@ -96,8 +98,8 @@ pub(super) async fn place_upload<F: Files>(served: &Served<F>, request: Request)
     let wanted = QueryString::of(request.uri()).get("group").and_then(|name| GroupName::parse(&name).ok());
     let Some(group) = wanted.filter(|group| *group != own) else { return Ok(Placed::Here(request)) };
     let (parts, body) = request.into_parts();
-    served.site.now().authority.check(&parts, Scope::Write, Some(group))?;
-    place(served, Errand::Upload(group), Request::from_parts(parts, body)).await
+    let grant = served.site.now().authority.check(&parts, Scope::Write, Some(group))?;
+    place(served, &grant, Errand::Upload(group), Request::from_parts(parts, body)).await
 }
 
 /// Who carries out a write. What a member sent on stays here.
@@ -125,12 +127,13 @@ pub(super) async fn carrier<F: Files>(
 /// Deletes a file of another member for a request that names several.
 pub(super) async fn delete_at<F: Files>(
     served: &Served<F>,
-    parts: &Parts,
+    asked: (&Parts, &Grant),
     native: SocketAddr,
     url: Option<String>,
     id: &FileId,
 ) -> Result<StatusCode, Problem> {
     let url = url.ok_or_else(|| no_http(native))?;
+    let (parts, grant) = asked;
     let mut request = Request::new(Body::empty());
     *request.method_mut() = Method::DELETE;
     *request.uri_mut() = Uri::try_from(format!("/v1/files/{id}")).map_err(|_| bad_url(&url))?;
@@ -140,7 +143,7 @@ pub(super) async fn delete_at<F: Files>(
     if let Some(client) = parts.extensions.get::<Client>() {
         request.extensions_mut().insert(*client);
     }
-    let response = Box::pin(pass_on(&served.site.now(), &url, request)).await?;
+    let response = Box::pin(pass_on(&served.site.now(), grant, &url, request)).await?;
     let status = response.status();
     if status.is_success() {
         return Ok(status);
@@ -158,10 +161,15 @@ struct Said {
     detail: String,
 }
 
-async fn send_on(settings: &Settings, url: &str, request: Request) -> Result<Response, Problem> {
+async fn send_on(
+    settings: &Settings,
+    grant: &Grant,
+    url: &str,
+    request: Request,
+) -> Result<Response, Problem> {
     let is_clear = url.starts_with("http://");
     if settings.response_mode == ResponseMode::Proxy && is_clear {
-        return pass_on(settings, url, request).await;
+        return pass_on(settings, grant, url, request).await;
     }
     let response = elsewhere::redirect(url, request.uri());
     let (parts, body) = request.into_parts();
@@ -181,8 +189,13 @@ struct Passing {
 }
 
 /// Passes a request on to a member, and its answer back.
-async fn pass_on(settings: &Settings, url: &str, request: Request) -> Result<Response, Problem> {
-    let authority: Authority = url
+async fn pass_on(
+    settings: &Settings,
+    grant: &Grant,
+    url: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    let authority: HostPort = url
         .strip_prefix("http://")
         .and_then(|rest| rest.trim_end_matches('/').parse().ok())
         .ok_or_else(|| bad_url(url))?;
@@ -198,7 +211,9 @@ async fn pass_on(settings: &Settings, url: &str, request: Request) -> Result<Res
         passing.over.notify_one();
     }
     let body = if is_empty { Body::empty() } else { flow(Arc::clone(&passing)) };
-    let outcome = exchange(&authority, onward(&parts, &authority, body)?, &passing).await;
+    let mut onward = onward(&parts, &authority, body)?;
+    vouch(&settings.authority, grant, &mut onward);
+    let outcome = exchange(&authority, onward, &passing).await;
     let of_body = passing.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(problem) = of_body {
         return Err(problem);
@@ -235,7 +250,7 @@ fn flow(passing: Arc<Passing>) -> Body {
 }
 
 /// The request as the member gets it.
-fn onward(parts: &Parts, authority: &Authority, body: Body) -> Result<Request, Problem> {
+fn onward(parts: &Parts, authority: &HostPort, body: Body) -> Result<Request, Problem> {
     let bad = || bad_url(authority.as_str());
     let mut headers = parts.headers.clone();
     for name in OF_ONE_HOP.iter().chain(&TOLD) {
@@ -258,8 +273,16 @@ fn onward(parts: &Parts, authority: &Authority, body: Body) -> Result<Request, P
     Ok(request)
 }
 
+/// Says to the member that this node has judged the request, in place of what the client showed.
+fn vouch(of_site: &Authority, grant: &Grant, request: &mut Request) {
+    let Some(value) = of_site.vouch(grant, request.method(), request.uri()) else { return };
+    let headers = request.headers_mut();
+    headers.remove(AUTHORIZATION);
+    headers.insert(FDFS_CLUSTER, value);
+}
+
 /// One request and its answer on a connection of its own.
-async fn exchange(authority: &Authority, request: Request, passing: &Passing) -> Result<Response, String> {
+async fn exchange(authority: &HostPort, request: Request, passing: &Passing) -> Result<Response, String> {
     let address = (host(authority), authority.port_u16().unwrap_or(80));
     let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
         Ok(connected) => connected.map_err(|error| error.to_string())?,
@@ -303,7 +326,7 @@ fn answer(head: http::response::Parts, body: Bytes) -> Response {
 }
 
 /// The host to connect to, without the brackets of an address of IPv6.
-fn host(authority: &Authority) -> &str {
+fn host(authority: &HostPort) -> &str {
     authority.host().trim_start_matches('[').trim_end_matches(']')
 }
 

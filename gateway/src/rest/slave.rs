@@ -24,7 +24,7 @@ pub(super) async fn upload<F: Files>(
     let id = file_id_of(&file_id)?;
     let (parts, body) = request.into_parts();
     let settings = served.site.now();
-    settings.authority.check(&parts, Scope::Write, Some(id.group))?;
+    let grant = settings.authority.check(&parts, Scope::Write, Some(id.group))?;
     let query = QueryString::of(&parts.uri);
     let prefix = prefix_of(query)?;
     if is_multipart(&parts.headers) {
@@ -37,7 +37,7 @@ pub(super) async fn upload<F: Files>(
         return Err(bad("bad_prefix", detail));
     }
     let request = Request::from_parts(parts, body);
-    let request = match place(&served, Errand::Change(&id), request).await? {
+    let request = match place(&served, &grant, Errand::Change(&id), request).await? {
         Placed::Here(request) => request,
         Placed::Answered(response) => return Ok(response),
     };

@@ -21,7 +21,7 @@ async fn call(store: &Fake, method: &str, target: &str, headers: &[(&str, &str)]
 }
 
 /// An appender file.
-fn appender(store: &Fake, content: &str) -> String {
+pub(crate) fn appender(store: &Fake, content: &str) -> String {
     store.add(&UploadKind::Appender, "txt", content.as_bytes()).to_string()
 }
 

@@ -2,8 +2,15 @@
 
 use http::Method;
 
-use super::{ID, MAY, Place, VISITOR};
 use gateway::authority::{FDFS_CLUSTER, Grant, Scope, Scopes, UploadLimits};
+use gateway::files::Carrier;
+use gateway::server::HttpLimits;
+
+use super::{HERE, ID, MAY, Place, VISITOR};
+use crate::ask::{ask_from, request};
+use crate::policy::settings;
+use crate::rest::appender;
+use crate::sockets::Running;
 
 fn grant(scope: Scope) -> Grant {
     Grant {
@@ -42,4 +49,29 @@ async fn what_it_vouches_for_is_not_more_than_it_says() {
         place.delete(VISITOR, &[(FDFS_CLUSTER.as_str(), "t=1, n=1, g=1, mac=1")]).await,
         "cluster_refused"
     );
+}
+
+/// A node judges the client, and the member takes its word: it has no tokens of its own here, and sees no local client.
+#[tokio::test]
+async fn a_member_takes_the_word_of_the_node_that_passes_a_write_on() {
+    let (here, there) = (Place::new(), Place::new());
+    let secret = format!("http.cluster_secret_file = {}", there.directory.path().join("secret").display());
+    let member = Running::start(settings(&secret), HttpLimits::default()).await;
+    let id = appender(&member.store, "abc");
+    let (native, url) = ("127.0.17.2:23000".parse().unwrap(), Some(format!("http://{}", member.address)));
+    *here.store.0.carrier.lock().unwrap() = Some(Carrier::Member { native, url });
+    let path = format!("/v1/files/{id}");
+    let refused = here.ask(VISITOR, "DELETE", &path, &[("authorization", "Bearer reader")]).await;
+    assert_eq!(refused.code(), "insufficient_scope");
+    assert!(member.store.content(&id).is_some());
+    let metadata = request(
+        "PUT",
+        &format!("{path}/metadata"),
+        &[("authorization", "Bearer all")],
+        r#"{"a":"1"}"#.into(),
+    );
+    assert_eq!(ask_from(&here.gateway, VISITOR, metadata).await.status, 200);
+    let deleted = here.ask(HERE, "DELETE", &path, &[]).await;
+    assert_eq!((deleted.status.as_u16(), member.store.content(&id)), (204, None), "{:?}", deleted.body);
+    member.finish().await;
 }
