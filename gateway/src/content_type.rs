@@ -87,6 +87,13 @@ impl MimeTable {
         }
     }
 
+    /// The type of files with this extension, if the site or the built-in table knows it.
+    pub(crate) fn known(&self, ext: &str) -> Option<HeaderValue> {
+        let is_known = self.own.contains_key(&ext.to_ascii_lowercase())
+            || mime_guess::from_ext(ext).first_raw().is_some();
+        is_known.then(|| self.of(ext))
+    }
+
     fn built_in_kind(&self, kind: &'static str) -> HeaderValue {
         let complete = self.charset.as_ref().and_then(|charset| match charset.complete.get(kind) {
             Some(complete) => Some(complete.clone()),
@@ -165,6 +172,8 @@ mod tests {
             ("", "x/default"),
         ] {
             assert_eq!(table.of(ext), kind, "{ext}");
+            let known = (kind != "x/default").then(|| kind.parse().unwrap());
+            assert_eq!(table.known(ext), known, "{ext}");
         }
     }
 

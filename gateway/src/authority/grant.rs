@@ -2,8 +2,10 @@
 
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use protocol::GroupName;
+use protocol::file_id::FileExt;
 
 use super::scope::Scopes;
+use crate::content_type::MimeTable;
 use crate::problem::Problem;
 
 /// What a client was found to be allowed.
@@ -36,6 +38,18 @@ impl Grant {
             expires: None,
         }
     }
+
+    /// Whether it goes on with what `owner` began: clients that show the same, and for an upload that was begun by a ticket
+    /// also who asked for that ticket. A name that everybody has proves nothing of the kind.
+    pub(crate) fn owns(&self, owner: &str) -> bool {
+        self.who == owner || (self.who != ANONYMOUS && of_ticket(owner) == Some(self.who.as_str()))
+    }
+}
+
+/// Who asked for the ticket of a client that is named `ticket ID of WHO`. No token has a space in its name, and no JWT's
+/// subject stands without `jwt:`.
+fn of_ticket(who: &str) -> Option<&str> {
+    who.strip_prefix("ticket ")?.split_once(" of ").map(|(_, who)| who)
 }
 
 /// Bounds of an upload, as a ticket may set them.
@@ -43,7 +57,7 @@ impl Grant {
 pub struct UploadLimits {
     /// Bytes of the body, of a form all of it; `None` is no bound but the site's.
     pub max_size: Option<u64>,
-    /// Types that may be uploaded; none listed is all.
+    /// Types that may be uploaded, as their clients say and as files of their extension are served; none listed is all.
     pub types: Vec<TypePattern>,
 }
 
@@ -65,6 +79,14 @@ impl UploadLimits {
         let list: Vec<&str> = self.types.iter().map(|pattern| pattern.0.as_str()).collect();
         let detail = format!("this ticket is for content of the type {}; say the type", list.join(", "));
         Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type_not_allowed", detail))
+    }
+
+    /// Refuses a file that would be served as another type than those that are listed, whatever its client says it is.
+    pub(crate) fn check_ext(&self, types: &MimeTable, ext: FileExt) -> Result<(), Problem> {
+        let Some(kind) = types.known(ext.as_str().rsplit('.').next().unwrap_or_default()) else {
+            return Ok(());
+        };
+        self.check_type(Some(kind.to_str().unwrap_or_default()))
     }
 
     /// Refuses a body whose `Content-Type` is not listed.
@@ -113,6 +135,40 @@ impl TypePattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_by_a_ticket_is_also_of_who_asked_for_the_ticket() {
+        let named = |who: &str| Grant { who: who.to_owned(), ..Grant::anonymous() };
+        for (who, owner, expected) in [
+            ("ci", "ci", true),
+            ("ci", "ticket 0f of ci", true),
+            ("ticket 0f of ci", "ticket 0f of ci", true),
+            ("ticket 0e of ci", "ticket 0f of ci", false),
+            ("ticket 0f of ci", "ci", false),
+            ("of", "ticket 0f of ci", false),
+            ("ci", "ticket 0f of cd of ci", false),
+            ("jwt:a of b", "ticket 0f of jwt:a of b", true),
+            ("b", "ticket 0f of jwt:a of b", false),
+            (ANONYMOUS, ANONYMOUS, true),
+            (ANONYMOUS, "ticket 0f of anonymous", false),
+            (ANONYMOUS, "ci", false),
+        ] {
+            assert_eq!(named(who).owns(owner), expected, "{who} and {owner}");
+        }
+    }
+
+    #[test]
+    fn what_a_file_would_be_served_as_counts() {
+        let types = MimeTable::built_in("application/octet-stream");
+        let limits =
+            UploadLimits { types: vec![TypePattern::parse("image/*").unwrap()], ..UploadLimits::default() };
+        for (ext, expected) in
+            [("png", true), ("PNG", true), ("", true), ("zzz", true), ("html", false), ("a.html", false)]
+        {
+            assert_eq!(limits.check_ext(&types, FileExt::parse(ext).unwrap()).is_ok(), expected, "{ext}");
+            assert!(UploadLimits::default().check_ext(&types, FileExt::parse(ext).unwrap()).is_ok());
+        }
+    }
 
     #[test]
     fn types_are_names_and_families() {

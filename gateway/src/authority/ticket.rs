@@ -116,7 +116,10 @@ pub(super) fn judge(taker: &Taker<'_>, ticket: &str, request: &Parts, scope: Sco
         return Err(useless("ticket_elsewhere", detail));
     }
     let call = Call::of(request, scope).ok_or_else(|| {
-        useless("ticket_scope", "a ticket is for uploads to /v1/files and /v1/uploads, and for nothing else")
+        useless(
+            "ticket_scope",
+            "a ticket is for uploads to /v1/files, /v1/upload/ and /v1/uploads, and for nothing else",
+        )
     })?;
     let grant = said.grant().ok_or_else(|| useless("ticket_refused", "this ticket is of another version"))?;
     fits(&grant.limits, call, request).map_err(Bad::Useless)?;
@@ -182,6 +185,7 @@ impl Call {
         }
         match request.uri.path() {
             "/v1/files" if request.method == Method::POST => Some(Self::Whole),
+            path if path.starts_with("/v1/upload/") && request.method == Method::PUT => Some(Self::Whole),
             "/v1/uploads" if request.method == Method::POST => Some(Self::Begins),
             path if path.starts_with("/v1/uploads/") => Some(Self::GoesOn),
             _ => None,
@@ -206,9 +210,11 @@ fn fits(limits: &UploadLimits, call: Call, request: &Parts) -> Result<(), Proble
             limits.check_type(told_type(headers).as_deref())
         }
         Call::GoesOn => {
+            if request.method != Method::PATCH && request.method != Method::POST {
+                return Ok(());
+            }
             limits.check_size(number(UPLOAD_LENGTH).unwrap_or(0))?;
-            let sends = request.method == Method::PATCH || request.method == Method::POST;
-            if sends && limits.max_size.is_some() && announced.is_none() {
+            if limits.max_size.is_some() && announced.is_none() {
                 let detail = "with this ticket, a piece of an upload has to announce its length";
                 return Err(Problem::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
             }

@@ -56,6 +56,7 @@ pub(crate) async fn receive<F: Files>(
         }
         limits.check_type(field.content_type())?;
         let ext = FileExt::of_file_name(&filename);
+        limits.check_ext(&settings.mime, ext)?;
         let filename = filename::kept(&filename)?;
         // Fields that follow count as well: the commit says what the metadata is.
         let mut upload =

@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Shared;
 use super::place::{Placed, place_upload};
 use super::upload::{self, bad};
+use crate::authority::Scope;
 use crate::files::Files;
 use crate::problem::Problem;
 
@@ -20,12 +21,16 @@ pub(super) async fn put<F: Files>(
     Path(filename): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut request = match place_upload(&served, request).await? {
+    let request = match place_upload(&served, request).await? {
         Placed::Here(request) => request,
         Placed::Answered(response) => return Ok(response),
     };
-    *request.uri_mut() = named(request.uri(), &filename)?;
-    Ok(upload::serve(Arc::clone(&served.files), &served.site.now(), None, request).await)
+    let settings = served.site.now();
+    let (mut parts, body) = request.into_parts();
+    // Tickets and calls are about the path that was asked for.
+    settings.authority.check(&parts, Scope::Write, Some(served.files.group()))?;
+    parts.uri = named(&parts.uri, &filename)?;
+    Ok(upload::serve(Arc::clone(&served.files), &settings, None, Request::from_parts(parts, body)).await)
 }
 
 fn named(uri: &Uri, filename: &str) -> Result<Uri, Problem> {

@@ -22,7 +22,7 @@ use super::repeat::{self, Turn};
 use super::terms::{self, Terms};
 use super::{digest, multipart};
 use crate::audit::ChangedFiles;
-use crate::authority::Scope;
+use crate::authority::{Scope, UploadLimits};
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
 use crate::idempotency::Answer;
 use crate::problem::Problem;
@@ -99,7 +99,7 @@ async fn store<F: Files>(
         multipart::receive(&*files, settings, &grant.limits, &mut terms, Request::from_parts(parts, body))
             .await?
     } else {
-        receive(&*files, settings, &terms, &parts, body).await?
+        receive(&*files, settings, &grant.limits, &terms, &parts, body).await?
     };
     let digest = digests.check(settings.body_timeout).await?;
     let Some(claim) = claim else {
@@ -153,11 +153,13 @@ pub(crate) enum Arrived<U> {
 async fn receive<F: Files>(
     files: &F,
     settings: &Settings,
+    limits: &UploadLimits,
     terms: &Terms,
     parts: &Parts,
     body: Body,
 ) -> Result<Arrived<F::Upload>, Problem> {
     let (ext, filename) = terms::name_of(parts)?;
+    limits.check_ext(&settings.mime, ext)?;
     let len = content_length(&parts.headers);
     let spec = terms.spec(ext, filename.as_deref(), len);
     let mut body = Incoming { body, patience: settings.body_timeout };

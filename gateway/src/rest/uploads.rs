@@ -99,7 +99,7 @@ async fn head<F: Files>(State(served): Shared<F>, Path(upload): Path<String>, re
 /// Where an upload is, when nobody else has it. What is complete and is no file yet, since a kill came between, becomes one.
 async fn see<F: Files>(served: &Served<F>, parts: &Parts, upload: &str) -> Result<PartialState, Problem> {
     let settings = served.site.now();
-    let (mut partial, _turn) = open(served, &settings, parts, upload).await?;
+    let (mut partial, _turn, _) = open(served, &settings, parts, upload).await?;
     finish(&settings, &mut partial).await?;
     Ok(partial.state().clone())
 }
@@ -141,7 +141,7 @@ async fn remove<F: Files>(served: &Served<F>, parts: &Parts, upload: &str) -> Re
     {
         return Ok(refusal);
     }
-    let (partial, _turn) = open(served, &settings, parts, upload).await?;
+    let (partial, _turn, _) = open(served, &settings, parts, upload).await?;
     partial.remove().await.map_err(failed)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -152,7 +152,7 @@ async fn open<F: Files>(
     settings: &Settings,
     parts: &Parts,
     upload: &str,
-) -> Result<(<F::Partials as Partials>::Partial, Turn), Problem> {
+) -> Result<(<F::Partials as Partials>::Partial, Turn, Grant), Problem> {
     let grant = settings.authority.check(parts, Scope::Write, Some(served.files.group()))?;
     let id = PartialId::parse(upload).ok_or_else(no_upload)?;
     let turn = served.turns.take(id, PATIENCE).await.ok_or_else(locked)?;
@@ -160,7 +160,7 @@ async fn open<F: Files>(
     let opened = tokio::time::timeout(PATIENCE, served.files.partials().open(id)).await;
     let partial = opened.map_err(|_| locked())?.map_err(failed)?;
     check_owner(partial.state(), &grant)?;
-    Ok((partial, turn))
+    Ok((partial, turn, grant))
 }
 
 fn check<F: Files>(served: &Served<F>, parts: &Parts) -> Result<Grant, Problem> {
@@ -168,10 +168,11 @@ fn check<F: Files>(served: &Served<F>, parts: &Parts) -> Result<Grant, Problem> 
 }
 
 fn check_owner(state: &PartialState, grant: &Grant) -> Result<(), Problem> {
-    if state.spec.owner == grant.who {
+    if grant.owns(&state.spec.owner) {
         return Ok(());
     }
-    let detail = "this upload was begun with another token; go on with that one, or begin a new upload";
+    let detail =
+        "this upload was begun with another token or ticket; go on with that one, or begin a new upload";
     Err(Problem::new(StatusCode::FORBIDDEN, "other_owner", detail))
 }
 

@@ -12,6 +12,7 @@ use super::create::has_body;
 use super::headers::{DEFER_LENGTH, LENGTH, OFFSET, TUS_MEDIA_TYPE, number};
 use super::turns::Turn;
 use super::{answer, check_length, expires, failed, finish, open, other_version};
+use crate::authority::{UploadLimits, too_large};
 use crate::files::Files;
 use crate::partials::{Held, Partial, Role};
 use crate::problem::Problem;
@@ -37,7 +38,7 @@ pub(super) async fn serve<F: Files>(
         bad("no_offset", "send Upload-Offset with the bytes that are here, as HEAD tells it")
     })?;
     let checksum = Checksum::of(&parts.headers)?;
-    let (mut partial, turn) = open(served, &settings, parts, upload).await?;
+    let (mut partial, turn, grant) = open(served, &settings, parts, upload).await?;
     let state = partial.state();
     if matches!(state.spec.role, Role::Joined(_)) {
         let detail = "this upload is joined from others and cannot be continued";
@@ -50,7 +51,7 @@ pub(super) async fn serve<F: Files>(
         None => state.spec.upload.len,
         Some(len) => Some(told_length(&settings, &partial, len)?),
     };
-    let reception = Reception::of(&settings, parts, offset, len, checksum)?;
+    let reception = Reception::of(&settings, &grant.limits, parts, offset, len, checksum)?;
     if state.stored.is_none() {
         let is_new = state.spec.upload.len.is_none() && len.is_some();
         if is_new || !has_body(&parts.headers, &body) {
@@ -111,6 +112,8 @@ pub(super) fn check_media_type(headers: &HeaderMap, expected: &str) -> Result<()
 pub(super) struct Reception {
     /// Bytes that may come.
     room: u64,
+    /// The bound that a ticket sets, where that leaves less room than the upload.
+    ticket: Option<u64>,
     checksum: Option<Checksum>,
 }
 
@@ -118,18 +121,28 @@ impl Reception {
     /// Of a request that goes on at `offset` of an upload of `len` bytes, if that is known.
     pub(super) fn of(
         settings: &Settings,
+        limits: &UploadLimits,
         parts: &Parts,
         offset: u64,
         len: Option<u64>,
         checksum: Option<Checksum>,
     ) -> Result<Self, Problem> {
-        let room = len.unwrap_or_else(|| settings.resumable.longest()).saturating_sub(offset);
+        // What is told in headers may be anything: what counts is where the upload is, and what comes.
+        limits.check_size(len.unwrap_or(offset))?;
+        let own = len.unwrap_or_else(|| settings.resumable.longest());
+        let ticket = limits.max_size.filter(|max| *max < own);
+        let room = ticket.unwrap_or(own).saturating_sub(offset);
+        let reception = Self { room, ticket, checksum };
         let length =
             parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > room) {
-            return Err(too_long(room));
+            return Err(reception.too_long());
         }
-        Ok(Self { room, checksum })
+        Ok(reception)
+    }
+
+    fn too_long(&self) -> Problem {
+        self.ticket.map_or_else(|| too_long(self.room), too_large)
     }
 }
 
@@ -191,8 +204,7 @@ async fn pour(
         };
         let Some(bytes) = piece else { return Ok(()) };
         let len = bytes.len() as u64;
-        reception.room =
-            reception.room.checked_sub(len).ok_or_else(|| Stop::Client(too_long(reception.room)))?;
+        reception.room = reception.room.checked_sub(len).ok_or_else(|| Stop::Client(reception.too_long()))?;
         if let Some(checksum) = &mut reception.checksum {
             checksum.update(&bytes);
         }

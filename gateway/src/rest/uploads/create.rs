@@ -51,8 +51,9 @@ pub(super) async fn serve<F: Files>(
         check_media_type(&parts.headers, TUS_MEDIA_TYPE)?;
     }
     let checksum = Checksum::of(&parts.headers)?;
-    let reception = Reception::of(&settings, parts, 0, len, checksum)?;
+    let reception = Reception::of(&settings, &grant.limits, parts, 0, len, checksum)?;
     let upload = told.spec(len)?;
+    grant.limits.check_ext(&settings.mime, upload.ext)?;
     let spec =
         PartialSpec { upload, role, completion: Completion::AtLength, told: told.text, owner: grant.who };
     let mut partial = served.files.partials().create(spec, expires(&settings)).await.map_err(failed)?;

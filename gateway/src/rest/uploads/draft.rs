@@ -67,9 +67,11 @@ pub(super) async fn create<F: Files>(
         Err(Inconsistent) => return Ok(inconsistent()),
     };
     check_length(&settings, len)?;
-    let reception = Reception::of(&settings, parts, 0, len, None)?;
+    let reception = Reception::of(&settings, &grant.limits, parts, 0, len, None)?;
+    let upload = UploadSpec { len, ..file(&parts.headers)? };
+    grant.limits.check_ext(&settings.mime, upload.ext)?;
     let spec = PartialSpec {
-        upload: UploadSpec { len, ..file(&parts.headers)? },
+        upload,
         role: Role::Whole,
         completion: Completion::WhenSaid,
         told: None,
@@ -117,7 +119,7 @@ pub(super) async fn append<F: Files>(
     let offset = integer(&parts.headers, &OFFSET).ok_or_else(|| {
         bad("no_offset", "send Upload-Offset with the bytes that are here, as HEAD tells it")
     })?;
-    let (mut partial, turn) = open(served, &settings, parts, upload).await?;
+    let (mut partial, turn, grant) = open(served, &settings, parts, upload).await?;
     let state = partial.state();
     if state.spec.role != Role::Whole {
         let detail = "this upload belongs to tus's concatenation; go on with it by tus";
@@ -136,7 +138,7 @@ pub(super) async fn append<F: Files>(
         return Ok(if completes { stored(made, state, &parts.headers) } else { other_offset(state, offset) });
     }
     let received = async {
-        let reception = Reception::of(&settings, parts, offset, len, None)?;
+        let reception = Reception::of(&settings, &grant.limits, parts, offset, len, None)?;
         partial.save(len, expires(&settings)).await.map_err(failed)?;
         if has_body(&parts.headers, &body) {
             receive(&settings, &mut partial, &turn, body, reception).await?;

@@ -44,8 +44,11 @@ pub(super) async fn serve<F: Files>(
         len = len.saturating_add(state.offset);
     }
     check_length(settings, Some(len))?;
+    grant.limits.check_size(len)?;
+    let upload = told.spec(Some(len))?;
+    grant.limits.check_ext(&settings.mime, upload.ext)?;
     let spec = PartialSpec {
-        upload: told.spec(Some(len))?,
+        upload,
         role: Role::Joined(text),
         completion: Completion::AtLength,
         told: told.text,

@@ -75,3 +75,14 @@ async fn a_member_takes_the_word_of_the_node_that_passes_a_write_on() {
     assert_eq!((deleted.status.as_u16(), member.store.content(&id)), (204, None), "{:?}", deleted.body);
     member.finish().await;
 }
+
+/// What is rewritten on the way through is judged as it came.
+#[tokio::test]
+async fn what_a_member_vouches_for_by_name_is_stored() {
+    let place = Place::new();
+    let path = "/v1/upload/a.txt?group=group1";
+    let value = place.authority().vouch(&grant(Scope::Write), &Method::PUT, &path.parse().unwrap()).unwrap();
+    let headers = [("fdfs-cluster", value.to_str().unwrap())];
+    let answer = ask_from(&place.gateway, VISITOR, request("PUT", path, &headers, "hello".into())).await;
+    assert_eq!(answer.status, 201, "{:?}", answer.body);
+}
