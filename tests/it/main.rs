@@ -5,6 +5,7 @@
 //! waited for by asking it, never by sleeping. What a machine cannot do (no such client, no root, no FastDFS) is said in a
 //! line that begins with `skipped:` and is seen although the test passes.
 
+mod access;
 mod address;
 mod attack;
 mod attack_tests;
