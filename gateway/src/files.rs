@@ -4,13 +4,16 @@
 
 mod change;
 mod info;
+mod writes;
 
 pub use change::{Change, Current, LinkName, Start};
 pub use info::{Carrier, Checksum, Errand, FileInfo, Holder, Holds, LookError, NoCarrier};
+pub use writes::Writes;
 
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -262,6 +265,16 @@ pub enum WriteError {
     /// The node takes no more work for now.
     #[error("too much work under way")]
     Busy,
+    /// Another member was to carry it out. If it did not answer, it may have done so all the same.
+    #[error("the member {member} {why}")]
+    Member {
+        /// Its native service.
+        member: SocketAddr,
+        /// Whether it answered.
+        answered: bool,
+        /// What it did instead, such as `answered with status 13`.
+        why: String,
+    },
     /// The disk said no.
     #[error("{doing}")]
     Io {
@@ -285,14 +298,12 @@ pub trait Upload: Send + 'static {
 }
 
 /// A node's files.
-pub trait Files: Send + Sync + 'static {
+pub trait Files: Writes {
     /// Whether all writes are refused, as by a gateway in front of another program's files.
     const READ_ONLY: bool = false;
 
-    /// An upload under way.
-    type Upload: Upload;
-    /// A change under way.
-    type Change: Change;
+    /// Another member that carries out writes.
+    type Member: Writes;
     /// A file of another member.
     type Remote: RemoteFile;
     /// Uploads that are continued.
@@ -345,16 +356,6 @@ pub trait Files: Send + Sync + 'static {
         len: usize,
     ) -> impl Future<Output = io::Result<Bytes>> + Send;
 
-    /// Opens an upload.
-    fn begin(&self, spec: UploadSpec) -> impl Future<Output = Result<Self::Upload, WriteError>> + Send;
-
-    /// A whole small upload, its content in pieces in order: one trip to the disk. Nothing remains of a failed one.
-    fn put(
-        &self,
-        spec: UploadSpec,
-        content: Vec<Bytes>,
-    ) -> impl Future<Output = Result<Committed, WriteError>> + Send;
-
     /// The keys of uploads that are carried out once; none if no keys are remembered.
     fn keys(&self) -> Option<&Keys> {
         None
@@ -374,28 +375,6 @@ pub trait Files: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// Deletes a file and its metadata.
-    fn delete(&self, id: &FileId) -> impl Future<Output = Result<(), WriteError>> + Send;
-
-    /// Opens a change of an appender file of this node. With the file locked, `decide` sees it and says where the change
-    /// begins, or refuses. `len` is the length of the change, if it was announced.
-    fn begin_change<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        len: Option<u64>,
-        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
-    ) -> impl Future<Output = Result<Result<Self::Change, N>, WriteError>> + Send;
-
-    /// Cuts an appender file, or extends it by zeros, to the length that `decide` gives; gives the file as it then is.
-    fn truncate<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
-    ) -> impl Future<Output = Result<Result<Current, N>, WriteError>> + Send;
-
-    /// Gives an appender file the name of a normal file, and its metadata with it.
-    fn finish(&self, id: &FileId) -> impl Future<Output = Result<Committed, WriteError>> + Send;
-
     /// Makes a link to a file.
     fn create_link(
         &self,
@@ -405,14 +384,6 @@ pub trait Files: Send + Sync + 'static {
 
     /// A file's metadata, asked of other members if the file is not here.
     fn metadata(&self, id: &FileId) -> impl Future<Output = Result<Metadata, LookError>> + Send;
-
-    /// Replaces the metadata of a file of this node by what `edit` makes of it; nothing changes it meanwhile. `edit` may
-    /// refuse.
-    fn edit_metadata<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
-    ) -> impl Future<Output = Result<Result<Metadata, N>, WriteError>> + Send;
 
     /// What is known of a file, asked of other members if it is not here.
     fn info(
@@ -426,6 +397,9 @@ pub trait Files: Send + Sync + 'static {
 
     /// Who carries out a write.
     fn carrier(&self, errand: Errand<'_>) -> impl Future<Output = Result<Carrier, NoCarrier>> + Send;
+
+    /// A member of a group that carries out writes by the native protocol; `None` if this node asks nobody for that.
+    fn member(&self, native: SocketAddr, group: GroupName) -> Option<Self::Member>;
 
     /// Uploads that are continued.
     fn partials(&self) -> &Self::Partials;

@@ -4,11 +4,13 @@ mod batch;
 mod change;
 mod digest;
 mod filename;
+mod hand;
 mod info;
 mod link;
 mod metadata;
 mod multipart;
 mod named;
+mod opening;
 mod place;
 mod prefer;
 mod repeat;
@@ -32,11 +34,11 @@ use tower::ServiceExt;
 
 use crate::authority::Scope;
 use crate::body::Body;
-use crate::files::{Errand, Files, WriteError};
+use crate::files::{Errand, Files, WriteError, Writes};
 use crate::problem::Problem;
 use crate::routes::{Routes, fold_file_id};
 use crate::site::Site;
-use place::{Placed, place, place_upload};
+use place::{Placed, place_upload};
 
 struct Served<F> {
     files: Arc<F>,
@@ -107,8 +109,8 @@ async fn read_only() -> Problem {
 
 async fn upload_file<F: Files>(State(served): Shared<F>, request: Request) -> Result<Response, Problem> {
     match place_upload(&served, request).await? {
-        Placed::Here(request) => {
-            Ok(upload::serve(Arc::clone(&served.files), &served.site.now(), None, request).await)
+        Placed::By(hand, request) => {
+            Ok(upload::serve(Arc::clone(&served.files), hand, &served.site.now(), None, request).await)
         }
         Placed::Answered(response) => Ok(response),
     }
@@ -118,18 +120,13 @@ async fn delete_file<F: Files>(
     State(served): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    let (parts, body) = request.into_parts();
-    let grant = served.site.now().authority.check(&parts, Scope::Delete, Some(id.group))?;
-    match place(&served, &grant, Errand::Any(&id), Request::from_parts(parts, body)).await? {
-        Placed::Here(_) => Ok(delete_here(&*served.files, &id).await?.into_response()),
-        Placed::Answered(response) => Ok(response),
-    }
+) -> Result<Response, Response> {
+    let opened = opening::to_write(&served, &file_id, Scope::Delete, |id| Errand::Any(id), request).await?;
+    Ok(delete_by(&opened.hand, &opened.id).await?.into_response())
 }
 
-async fn delete_here<F: Files>(files: &F, id: &FileId) -> Result<StatusCode, Problem> {
-    match files.delete(id).await {
+async fn delete_by(hand: &impl Writes, id: &FileId) -> Result<StatusCode, Problem> {
+    match hand.delete(id).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(WriteError::Invalid(_)) => Err(upload::write_failed(WriteError::NotFound)),
         Err(error) => Err(upload::write_failed(error)),

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::control::Control;
+use crate::courier::Couriers;
 use crate::expiry;
 use crate::http::{NodeFiles, replication};
 use crate::link::{self, Link, NoGroup};
@@ -211,6 +212,7 @@ impl App {
             view: self.native.view.clone(),
             remote: self.native.remote.clone(),
             keys: self.keys.clone(),
+            couriers: Couriers::new(self.native.store.clone(), self.link.limits.clone()),
         });
         let own_routes = replication::routes(self.replication.clone(), self.site.clone());
         Gateway::new(files, self.site.clone(), own_routes)

@@ -3,16 +3,18 @@
 pub(crate) mod replication;
 
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use gateway::files::{
     Carrier, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, LinkName, Located,
-    LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, UploadSpec, Version, WriteError,
+    LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, UploadSpec, Version, WriteError, Writes,
 };
 use gateway::idempotency::Keys;
 use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
 
+use crate::courier::{Courier, Couriers};
 use crate::reading;
 use crate::remote::{Remote, RemoteFile};
 use crate::store::{self, LinkSpec, Reader, Store, Upload, print_position};
@@ -25,6 +27,7 @@ pub(crate) struct NodeFiles {
     pub(crate) view: View,
     pub(crate) remote: Remote,
     pub(crate) keys: Option<Keys>,
+    pub(crate) couriers: Couriers,
 }
 
 impl NodeFiles {
@@ -52,9 +55,54 @@ impl NodeFiles {
     }
 }
 
-impl Files for NodeFiles {
+impl Writes for NodeFiles {
     type Upload = Upload;
     type Change = store::Change;
+
+    async fn begin(&self, spec: UploadSpec) -> Result<store::Upload, WriteError> {
+        self.store.begin(spec).await
+    }
+
+    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        self.store.put(spec, content).await
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
+        self.store.delete(self.own_name(id)?).await
+    }
+
+    async fn begin_change<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        len: Option<u64>,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<store::Change, N>, WriteError> {
+        self.store.begin_change(self.own_name(id)?, len, decide).await
+    }
+
+    async fn truncate<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
+        self.store.truncate_to(self.own_name(id)?, decide).await
+    }
+
+    async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
+        self.store.regenerate(self.own_name(id)?).await
+    }
+
+    async fn edit_metadata<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        self.store.edit_metadata(self.own_name(id)?, edit).await
+    }
+}
+
+impl Files for NodeFiles {
+    type Member = Courier;
     type Remote = RemoteFile;
     type Partials = Store;
 
@@ -100,14 +148,6 @@ impl Files for NodeFiles {
         self.store.reader().read_at(&id.name, file, offset, len).await
     }
 
-    async fn begin(&self, spec: UploadSpec) -> Result<store::Upload, WriteError> {
-        self.store.begin(spec).await
-    }
-
-    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
-        self.store.put(spec, content).await
-    }
-
     fn keys(&self) -> Option<&Keys> {
         self.keys.as_ref()
     }
@@ -118,31 +158,6 @@ impl Files for NodeFiles {
 
     async fn uploaded(&self, token: &str, since: &str) -> io::Result<Vec<(Committed, Option<String>)>> {
         self.store.uploaded(token, since).await
-    }
-
-    async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
-        self.store.delete(self.own_name(id)?).await
-    }
-
-    async fn begin_change<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        len: Option<u64>,
-        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
-    ) -> Result<Result<store::Change, N>, WriteError> {
-        self.store.begin_change(self.own_name(id)?, len, decide).await
-    }
-
-    async fn truncate<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
-    ) -> Result<Result<Current, N>, WriteError> {
-        self.store.truncate_to(self.own_name(id)?, decide).await
-    }
-
-    async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
-        self.store.regenerate(self.own_name(id)?).await
     }
 
     async fn create_link(&self, to: &FileId, name: LinkName) -> Result<Committed, WriteError> {
@@ -156,14 +171,6 @@ impl Files for NodeFiles {
         let metadata = reading::metadata(self.reader(id), Some(&self.remote), id).await?;
         counter.done(1);
         Ok(metadata)
-    }
-
-    async fn edit_metadata<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
-    ) -> Result<Result<Metadata, N>, WriteError> {
-        self.store.edit_metadata(self.own_name(id)?, edit).await
     }
 
     async fn info(&self, id: &FileId, checksum: Checksum) -> Result<FileInfo, LookError> {
@@ -182,6 +189,10 @@ impl Files for NodeFiles {
             Errand::Any(id) if self.has(id).await => Ok(Carrier::Here),
             Errand::Change(id) | Errand::Any(id) => self.remote.carrier_of_change(id).await,
         }
+    }
+
+    fn member(&self, native: SocketAddr, group: GroupName) -> Option<Courier> {
+        Some(self.couriers.to(native, group))
     }
 
     fn partials(&self) -> &Store {

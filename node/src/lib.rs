@@ -1,11 +1,12 @@
 //! The storage node: keeps the files of one group and serves them, over the native protocol and over HTTP.
 //!
 //! `store` owns the disk; `native` is the service on 23000; `http` shows the store to the gateway; `link` talks to the
-//! trackers; `recovery` brings back what a replaced disk held; `app` assembles them and owns start and stop. `front` is a
+//! trackers; `courier` brings writes to members of FastDFS; `recovery` brings back what a replaced disk held; `app` assembles them and owns start and stop. `front` is a
 //! gateway over another program's files.
 
 mod app;
 mod control;
+mod courier;
 mod expiry;
 mod front;
 mod http;

@@ -4,6 +4,7 @@
 
 pub(crate) mod book;
 mod lost_disk;
+mod rest;
 
 use crate::address;
 use crate::group::server::Make::{self, Ours, Theirs};

@@ -108,25 +108,25 @@ impl Cluster {
 }
 
 /// An answer of that status, as JSON.
-async fn json_of(request: RequestBuilder, status: u16) -> Value {
+pub(crate) async fn json_of(request: RequestBuilder, status: u16) -> Value {
     let answer = request.send().await.expect("an answer");
     let (seen, text) = (answer.status(), answer.text().await.expect("a body"));
     assert_eq!(seen.as_u16(), status, "{text}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-fn id_of(json: &Value) -> String {
+pub(crate) fn id_of(json: &Value) -> String {
     json["file_id"].as_str().unwrap_or_else(|| panic!("an ID in {json}")).to_owned()
 }
 
 /// A body without a length.
-fn chunked(bytes: Vec<u8>) -> reqwest::Body {
+pub(crate) fn chunked(bytes: Vec<u8>) -> reqwest::Body {
     let pieces: Vec<std::io::Result<Bytes>> =
         bytes.chunks(70_001).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
 }
 
-async fn sent(request: RequestBuilder) -> Response {
+pub(crate) async fn sent(request: RequestBuilder) -> Response {
     request.send().await.expect("an answer")
 }
 

@@ -86,6 +86,16 @@ pub enum Errand<'a> {
     Any(&'a FileId),
 }
 
+impl Errand<'_> {
+    /// The group of the file or the upload.
+    pub fn group(&self) -> GroupName {
+        match self {
+            Self::Upload(group) => *group,
+            Self::Change(id) | Self::Any(id) => id.group,
+        }
+    }
+}
+
 /// Who carries out a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Carrier {

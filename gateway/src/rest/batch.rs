@@ -10,11 +10,11 @@ use http::request::Parts;
 use serde::Serialize;
 
 use super::info::{Described, describe, look_failed};
-use super::place;
+use super::place::{self, Carried};
 use super::upload::{Incoming, bad};
-use super::{Served, Shared, delete_here, file_id_of};
+use super::{Served, Shared, delete_by, file_id_of};
 use crate::authority::Scope;
-use crate::files::{Carrier, Checksum, Errand, Files};
+use crate::files::{Checksum, Errand, Files};
 use crate::problem::Problem;
 
 /// Files of one request.
@@ -71,9 +71,9 @@ pub(super) async fn info<F: Files>(State(served): Shared<F>, request: Request) -
 async fn delete_one<F: Files>(served: &Served<F>, parts: &Parts, text: &str) -> Result<StatusCode, Problem> {
     let id = file_id_of(text)?;
     let grant = served.site.now().authority.check(parts, Scope::Delete, Some(id.group))?;
-    match place::carrier(served, parts, Errand::Any(&id)).await? {
-        Carrier::Here => delete_here(&*served.files, &id).await,
-        Carrier::Member { native, url } => place::delete_at(served, (parts, &grant), native, url, &id).await,
+    match place::carried(served, parts, Errand::Any(&id)).await? {
+        Carried::By(hand) => delete_by(&hand, &id).await,
+        Carried::At(url) => place::delete_at(served, (parts, &grant), &url, &id).await,
     }
 }
 

@@ -16,12 +16,12 @@ use protocol::file_id::FileKind;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::place::{Placed, place};
+use super::opening::{self, Opened};
 use super::upload::{Gather, Incoming, Stored, bad, base_url, content_length, created, write_failed};
-use super::{Shared, file_id_of};
+use super::{Served, Shared};
 use crate::authority::Scope;
 use crate::conditions::{self, Outcome};
-use crate::files::{Change, Current, Errand, Files, Start, WriteError};
+use crate::files::{Change, Current, Errand, Files, Start, WriteError, Writes};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::validators::Validators;
@@ -51,24 +51,14 @@ pub(super) async fn patch<F: Files>(
     State(served): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    let (parts, body) = request.into_parts();
-    let settings = served.site.now();
-    let grant = settings.authority.check(&parts, Scope::Write, Some(id.group))?;
-    let wanted = Wanted::of(&id, &parts)?;
-    let request = Request::from_parts(parts, body);
-    let request = match place(&served, &grant, Errand::Change(&id), request).await? {
-        Placed::Here(request) => request,
-        Placed::Answered(response) => return Ok(response),
-    };
-    check_appender(&id)?;
-    let (parts, body) = request.into_parts();
+) -> Result<Response, Response> {
+    let opened = to_change(&served, &file_id, request).await?;
+    let (id, wanted) = (opened.id.clone(), Wanted::of(&opened.id, &opened.parts)?);
+    let Opened { hand, parts, body, settings, .. } = opened;
     let mut body = Incoming { body, patience: settings.body_timeout };
-    let waits = parts.headers.contains_key(EXPECT);
-    let outcome = write(&*served.files, &id, &wanted, &parts.headers, &mut body).await;
+    let outcome = write(&hand, &id, &wanted, &parts.headers, &mut body).await;
     // A client that waits for "100 Continue" has sent nothing yet, if it was refused before.
-    if outcome.is_err() && !waits {
+    if outcome.is_err() && !parts.headers.contains_key(EXPECT) {
         body.discard().await;
     }
     let (offset, written, current) = outcome?;
@@ -82,21 +72,14 @@ pub(super) async fn truncate<F: Files>(
     State(served): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    let (parts, body) = request.into_parts();
-    let grant = served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
+) -> Result<Response, Response> {
+    let Opened { id, hand, parts, .. } = to_change(&served, &file_id, request).await?;
     let size = number(&parts, "size")?.ok_or_else(|| {
         bad("bad_size", "the parameter size says how many bytes are to be left: /truncate?size=1000")
     })?;
     let wanted = Wanted::of(&id, &parts)?;
-    let request = Request::from_parts(parts, body);
-    if let Placed::Answered(response) = place(&served, &grant, Errand::Change(&id), request).await? {
-        return Ok(response);
-    }
-    check_appender(&id)?;
     let decide = move |current: &Current| wanted.check(current).map(|()| size);
-    let current = locked(served.files.truncate(&id, decide)).await??;
+    let current = locked(hand.truncate(&id, decide)).await??;
     let changed = Changed { file_id: id.to_string(), size: current.len, offset: None, written: None };
     Ok(answer(&id, &current, &changed))
 }
@@ -106,19 +89,22 @@ pub(super) async fn finish<F: Files>(
     State(served): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    let (parts, body) = request.into_parts();
-    let grant = served.site.now().authority.check(&parts, Scope::Write, Some(id.group))?;
-    let base = base_url(&parts.headers);
-    let request = Request::from_parts(parts, body);
-    if let Placed::Answered(response) = place(&served, &grant, Errand::Change(&id), request).await? {
-        return Ok(response);
-    }
-    check_appender(&id)?;
-    let made = locked(served.files.finish(&id)).await?;
-    let stored = Stored::of(made, base.as_deref(), None);
+) -> Result<Response, Response> {
+    let Opened { id, hand, parts, .. } = to_change(&served, &file_id, request).await?;
+    let made = locked(hand.finish(&id)).await?;
+    let stored = Stored::of(made, base_url(&parts.headers).as_deref(), None);
     Ok(created(Some(stored.file_id()), &stored))
+}
+
+/// Opens a change of an appender file.
+async fn to_change<F: Files>(
+    served: &Served<F>,
+    file_id: &str,
+    request: Request,
+) -> Result<Opened<F>, Response> {
+    let opened = opening::to_write(served, file_id, Scope::Write, |id| Errand::Change(id), request).await?;
+    check_appender(&opened.id)?;
+    Ok(opened)
 }
 
 /// What a request says about the file as it is, and about where it is to be changed.
@@ -184,8 +170,8 @@ fn mismatch(len: u64, detail: String) -> Problem {
 }
 
 /// Receives the body into the file; gives where it begins, its length, and the file as it then is.
-async fn write<F: Files>(
-    files: &F,
+async fn write(
+    files: &impl Writes,
     id: &FileId,
     wanted: &Wanted,
     headers: &HeaderMap,

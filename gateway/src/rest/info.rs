@@ -11,8 +11,7 @@ use protocol::file_id::{FileKind, Source};
 use protocol::metadata::Metadata;
 use serde::Serialize;
 
-use super::{Shared, file_id_of};
-use crate::authority::Scope;
+use super::{Shared, opening};
 use crate::files::{Checksum, FileInfo, Files, Holder, Holds, LookError};
 use crate::problem::Problem;
 use crate::query::QueryString;
@@ -73,9 +72,7 @@ pub(super) async fn get<F: Files>(
     Path(file_id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    let parts = request.into_parts().0;
-    served.site.now().authority.check(&parts, Scope::Read, Some(id.group))?;
+    let (id, parts) = opening::to_read(&served, &file_id, request)?;
     let query = QueryString::of(&parts.uri);
     let is_on = |key: &str, otherwise: bool| match query.get(key).as_deref() {
         None => otherwise,

@@ -7,18 +7,16 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use protocol::FileId;
 use protocol::metadata::{BadItem, Metadata};
 use serde_json::Value;
 
 use super::info::look_failed;
-use super::place::{Placed, place};
+use super::opening::{self, Opened};
 use super::upload::{Incoming, bad, write_failed};
-use super::{Shared, file_id_of};
+use super::{Served, Shared};
 use crate::authority::Scope;
-use crate::files::{Errand, Files};
+use crate::files::{Errand, Files, Writes};
 use crate::problem::Problem;
 
 /// What clients leave alone.
@@ -33,8 +31,7 @@ pub(super) async fn get<F: Files>(
     Path(file_id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    served.site.now().authority.check(&request.into_parts().0, Scope::Read, Some(id.group))?;
+    let (id, _) = opening::to_read(&served, &file_id, request)?;
     let metadata = served.files.metadata(&id).await.map_err(look_failed)?;
     Ok(shown(&metadata))
 }
@@ -86,8 +83,7 @@ pub(super) async fn get_one<F: Files>(
     Path((file_id, name)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    served.site.now().authority.check(&request.into_parts().0, Scope::Read, Some(id.group))?;
+    let (id, _) = opening::to_read(&served, &file_id, request)?;
     let metadata = served.files.metadata(&id).await.map_err(look_failed)?;
     let value = metadata.get(&name).ok_or_else(|| no_item(&name))?.to_owned();
     let mut response = value.into_response();
@@ -123,7 +119,7 @@ pub(super) async fn delete_one<F: Files>(
 
 /// Reads a JSON object, makes an edit of it, and carries it out.
 async fn change<F: Files>(
-    served: &super::Served<F>,
+    served: &Served<F>,
     file_id: &str,
     request: Request,
     read: impl FnOnce(serde_json::Map<String, Value>) -> Result<Edit, Problem>,
@@ -141,32 +137,16 @@ async fn change<F: Files>(
 
 /// Carries out an edit that `read` makes of the body. The error is the whole answer: a refusal, or another member's.
 async fn edit<F: Files>(
-    served: &super::Served<F>,
+    served: &Served<F>,
     file_id: &str,
     request: Request,
     read: impl FnOnce(Vec<u8>) -> Result<Edit, Problem>,
 ) -> Result<Metadata, Response> {
-    let refused = IntoResponse::into_response;
-    let id = file_id_of(file_id).map_err(refused)?;
-    let (parts, body) = request.into_parts();
-    let settings = served.site.now();
-    let grant = settings.authority.check(&parts, Scope::Write, Some(id.group)).map_err(refused)?;
-    let request = Request::from_parts(parts, body);
-    let request = match place(served, &grant, Errand::Change(&id), request).await.map_err(refused)? {
-        Placed::Here(request) => request,
-        Placed::Answered(response) => return Err(response),
-    };
-    let (_, body): (Parts, _) = request.into_parts();
-    let mut body = Incoming { body, patience: settings.body_timeout };
-    let read = match body.at_most(MAX_BODY).await {
-        Ok(body) => read(body),
-        Err(problem) => Err(problem),
-    };
-    apply(served, &id, read.map_err(refused)?).await.map_err(refused)
-}
-
-async fn apply<F: Files>(served: &super::Served<F>, id: &FileId, edit: Edit) -> Result<Metadata, Problem> {
-    served.files.edit_metadata(id, move |old| edit.of(old)).await.map_err(write_failed)?
+    let opened = opening::to_write(served, file_id, Scope::Write, |id| Errand::Change(id), request).await?;
+    let Opened { id, hand, body, settings, .. } = opened;
+    let body = Incoming { body, patience: settings.body_timeout }.at_most(MAX_BODY).await?;
+    let edit = read(body)?;
+    Ok(hand.edit_metadata(&id, move |old| edit.of(old)).await.map_err(write_failed)??)
 }
 
 /// What becomes of a file's metadata.

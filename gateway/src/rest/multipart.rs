@@ -18,7 +18,7 @@ use super::filename;
 use super::terms::Terms;
 use super::upload::{Arrived, PIECE, bad, write_failed};
 use crate::authority::UploadLimits;
-use crate::files::{Files, Upload};
+use crate::files::{Upload, Writes};
 use crate::problem::Problem;
 use crate::settings::Settings;
 
@@ -28,13 +28,13 @@ const MAX_FILES: usize = 128;
 const MAX_BETWEEN: usize = 1 << 20;
 
 /// Receives all files of a request; its fields go into the terms.
-pub(crate) async fn receive<F: Files>(
-    files: &F,
+pub(crate) async fn receive<W: Writes>(
+    files: &W,
     settings: &Settings,
     limits: &UploadLimits,
     terms: &mut Terms,
     request: Request,
-) -> Result<Arrived<F::Upload>, Problem> {
+) -> Result<Arrived<W::Upload>, Problem> {
     let between = Arc::new(AtomicUsize::new(0));
     let mut parts = Multipart::from_request(metered(request, &between), &())
         .await

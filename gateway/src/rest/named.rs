@@ -21,16 +21,17 @@ pub(super) async fn put<F: Files>(
     Path(filename): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let request = match place_upload(&served, request).await? {
-        Placed::Here(request) => request,
+    let (hand, request) = match place_upload(&served, request).await? {
+        Placed::By(hand, request) => (hand, request),
         Placed::Answered(response) => return Ok(response),
     };
     let settings = served.site.now();
     let (mut parts, body) = request.into_parts();
     // Tickets and calls are about the path that was asked for.
-    settings.authority.check(&parts, Scope::Write, Some(served.files.group()))?;
+    settings.authority.check(&parts, Scope::Write, Some(hand.group()))?;
     parts.uri = named(&parts.uri, &filename)?;
-    Ok(upload::serve(Arc::clone(&served.files), &settings, None, Request::from_parts(parts, body)).await)
+    let request = Request::from_parts(parts, body);
+    Ok(upload::serve(Arc::clone(&served.files), hand, &settings, None, request).await)
 }
 
 fn named(uri: &Uri, filename: &str) -> Result<Uri, Problem> {

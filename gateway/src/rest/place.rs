@@ -1,5 +1,6 @@
 //! Writes that belong to another member: its bytes pass through this node, or with `response_mode = redirect` the client is
-//! sent there. Who that is, a tracker says; nothing in the request does.
+//! sent there. Who that is, a tracker says; nothing in the request does. A member that takes no writes by HTTP, as those of
+//! FastDFS, is asked natively ([`Hand`]).
 //!
 //! What is passed on carries `Fdfs-Hop`, so it stays where it arrives, and headers of a proxy, so that a member on the same
 //! machine does not take the client for a local one. Where the cluster has a secret, it also carries `Fdfs-Cluster` instead
@@ -31,6 +32,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::{sleep, timeout};
 
 use super::Served;
+use super::hand::Hand;
 use super::upload::Incoming;
 use crate::ResponseMode;
 use crate::authority::{Authority, FDFS_CLUSTER, Grant, Scope};
@@ -66,9 +68,9 @@ const TOLD: [HeaderName; 3] =
     [FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
 
 /// Where a write is carried out.
-pub(super) enum Placed {
-    /// Here.
-    Here(Request),
+pub(super) enum Placed<F: Files> {
+    /// Here, with this hand.
+    By(Hand<F>, Request),
     /// Elsewhere: this is the answer.
     Answered(Response),
 }
@@ -79,71 +81,95 @@ pub(super) async fn place<F: Files>(
     grant: &Grant,
     errand: Errand<'_>,
     request: Request,
-) -> Result<Placed, Problem> {
+) -> Result<Placed<F>, Problem> {
     let (parts, body) = request.into_parts();
-    let carrier = carrier(served, &parts, errand).await?;
+    let carried = carried(served, &parts, errand).await?;
     let request = Request::from_parts(parts, body);
-    match carrier {
-        Carrier::Here => Ok(Placed::Here(request)),
-        Carrier::Member { native, url: None } => Err(no_http(native)),
-        Carrier::Member { url: Some(url), .. } => {
+    match carried {
+        Carried::By(hand) => Ok(Placed::By(hand, request)),
+        Carried::At(url) => {
             Ok(Placed::Answered(Box::pin(send_on(&served.site.now(), grant, &url, request)).await?))
         }
     }
 }
 
 /// The same for an upload, by its parameter `group`.
-pub(super) async fn place_upload<F: Files>(served: &Served<F>, request: Request) -> Result<Placed, Problem> {
+pub(super) async fn place_upload<F: Files>(
+    served: &Served<F>,
+    request: Request,
+) -> Result<Placed<F>, Problem> {
     let own = served.files.group();
     let wanted = QueryString::of(request.uri()).get("group").and_then(|name| GroupName::parse(&name).ok());
-    let Some(group) = wanted.filter(|group| *group != own) else { return Ok(Placed::Here(request)) };
+    let Some(group) = wanted.filter(|group| *group != own) else {
+        return Ok(Placed::By(Hand::Own(Arc::clone(&served.files)), request));
+    };
     let (parts, body) = request.into_parts();
     let grant = served.site.now().authority.check(&parts, Scope::Write, Some(group))?;
     place(served, &grant, Errand::Upload(group), Request::from_parts(parts, body)).await
 }
 
+/// Who carries out a write.
+pub(super) enum Carried<F: Files> {
+    /// This node, with this hand.
+    By(Hand<F>),
+    /// The member with this URL.
+    At(String),
+}
+
 /// Who carries out a write. What a member sent on stays here.
-pub(super) async fn carrier<F: Files>(
+pub(super) async fn carried<F: Files>(
     served: &Served<F>,
     parts: &Parts,
     errand: Errand<'_>,
-) -> Result<Carrier, Problem> {
+) -> Result<Carried<F>, Problem> {
+    let own = || Carried::By(Hand::Own(Arc::clone(&served.files)));
     if is_hop(&parts.headers, QueryString::of(&parts.uri)) {
-        return Ok(Carrier::Here);
+        return Ok(own());
     }
-    served.files.carrier(errand).await.map_err(|why| match why {
-        NoCarrier::Nobody => {
-            let detail = "the trackers name no member for this write: the group is unknown, or none of its members is in \
-                          service or has room";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_member", detail)
+    let group = errand.group();
+    match served.files.carrier(errand).await.map_err(nobody)? {
+        Carrier::Here => Ok(own()),
+        Carrier::Member { url: Some(url), .. } => Ok(Carried::At(url)),
+        Carrier::Member { native, url: None } => {
+            let member = served.files.member(native, group).ok_or_else(|| no_http(native))?;
+            Ok(Carried::By(Hand::Member(group, member)))
         }
-        NoCarrier::NoTracker => {
-            let detail = "this write belongs to another member, and no tracker answers who that is; try again later";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_tracker", detail)
-        }
-    })
+    }
+}
+
+fn nobody(why: NoCarrier) -> Problem {
+    let (code, detail) = match why {
+        NoCarrier::Nobody => (
+            "no_member",
+            "the trackers name no member for this write: the group is unknown, or none of its members is in service or has \
+             room",
+        ),
+        NoCarrier::NoTracker => (
+            "no_tracker",
+            "this write belongs to another member, and no tracker answers who that is; try again later",
+        ),
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
 }
 
 /// Deletes a file of another member for a request that names several.
 pub(super) async fn delete_at<F: Files>(
     served: &Served<F>,
     asked: (&Parts, &Grant),
-    native: SocketAddr,
-    url: Option<String>,
+    url: &str,
     id: &FileId,
 ) -> Result<StatusCode, Problem> {
-    let url = url.ok_or_else(|| no_http(native))?;
     let (parts, grant) = asked;
     let mut request = Request::new(Body::empty());
     *request.method_mut() = Method::DELETE;
-    *request.uri_mut() = Uri::try_from(format!("/v1/files/{id}")).map_err(|_| bad_url(&url))?;
+    *request.uri_mut() = Uri::try_from(format!("/v1/files/{id}")).map_err(|_| bad_url(url))?;
     if let Some(authorization) = parts.headers.get(AUTHORIZATION) {
         request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }
     if let Some(client) = parts.extensions.get::<Client>() {
         request.extensions_mut().insert(*client);
     }
-    let response = Box::pin(pass_on(&served.site.now(), grant, &url, request)).await?;
+    let response = Box::pin(pass_on(&served.site.now(), grant, url, request)).await?;
     let status = response.status();
     if status.is_success() {
         return Ok(status);
@@ -332,7 +358,7 @@ fn host(authority: &HostPort) -> &str {
 
 fn no_http(native: SocketAddr) -> Problem {
     let detail = format!(
-        "this write belongs to the member {native}, which says of no HTTP port that takes writes; use a client of FastDFS"
+        "this write belongs to the member {native}, which takes none by HTTP; use a client of FastDFS"
     );
     Problem::new(StatusCode::BAD_GATEWAY, "no_http", detail)
 }

@@ -7,42 +7,36 @@ use axum::response::Response;
 use http::StatusCode;
 use protocol::file_id::{FileExt, SlavePrefix, slave_name};
 
-use super::place::{Placed, place};
+use super::Shared;
+use super::opening::{self, Opened};
 use super::upload::{self, bad, is_multipart};
-use super::{Shared, file_id_of};
 use crate::authority::Scope;
 use crate::files::{Errand, Files, UploadKind};
 use crate::problem::Problem;
 use crate::query::QueryString;
 
-/// Stores the body as a slave of a file of this group.
+/// Stores the body as a slave of a file.
 pub(super) async fn upload<F: Files>(
     State(served): Shared<F>,
     Path(file_id): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
-    let id = file_id_of(&file_id)?;
-    let (parts, body) = request.into_parts();
-    let settings = served.site.now();
-    let grant = settings.authority.check(&parts, Scope::Write, Some(id.group))?;
+) -> Result<Response, Response> {
+    let opened = opening::to_write(&served, &file_id, Scope::Write, |id| Errand::Change(id), request).await?;
+    let Opened { id, hand, parts, body, settings } = opened;
     let query = QueryString::of(&parts.uri);
     let prefix = prefix_of(query)?;
     if is_multipart(&parts.headers) {
         let detail = "a slave is one file: send it as the body itself, as curl --data-binary @FILE does";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "slave_form", detail));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "slave_form", detail).into());
     }
     let ext = query.get("ext").and_then(|ext| FileExt::parse(ext.strip_prefix('.').unwrap_or(&ext)).ok());
     if slave_name(&id.name, prefix, ext.unwrap_or_default()).is_err() {
         let detail = "no slave of this name can be made of this file: its name would be too long, or that of its master";
-        return Err(bad("bad_prefix", detail));
+        return Err(bad("bad_prefix", detail).into());
     }
-    let request = Request::from_parts(parts, body);
-    let request = match place(&served, &grant, Errand::Change(&id), request).await? {
-        Placed::Here(request) => request,
-        Placed::Answered(response) => return Ok(response),
-    };
     let kind = UploadKind::Slave { master: id.name, prefix };
-    Ok(upload::serve(Arc::clone(&served.files), &settings, Some(kind), request).await)
+    let request = Request::from_parts(parts, body);
+    Ok(upload::serve(Arc::clone(&served.files), hand, &settings, Some(kind), request).await)
 }
 
 /// The parameter `prefix`.

@@ -55,6 +55,18 @@ impl Terms {
         Ok(Self { kind, durability, is_form, token: None, metadata, fields: 0 })
     }
 
+    /// The terms of an upload that a member of FastDFS carries out: it promises what it promises, and deletes nothing by
+    /// itself. In the own group this node deletes what has expired.
+    pub(crate) fn by_member(&mut self, is_own_group: bool) -> Result<(), Problem> {
+        self.durability = None;
+        if self.metadata.get(EXPIRES).is_some() && !is_own_group {
+            let detail = "this upload goes to a member of FastDFS, which deletes nothing by itself; upload without Expires-In \
+                          and delete the file later, or choose a group of fdfs";
+            return Err(bad("no_expiry", detail));
+        }
+        Ok(())
+    }
+
     /// Adds a field of a form to the metadata of all files.
     pub(crate) fn add(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         self.count_field()?;

@@ -17,13 +17,14 @@ use protocol::config::storage_conf::Durability;
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::hand::Hand;
 use super::prefer::{self, PREFERENCE_APPLIED};
 use super::repeat::{self, Turn};
 use super::terms::{self, Terms};
 use super::{digest, multipart};
 use crate::audit::ChangedFiles;
 use crate::authority::{Scope, UploadLimits};
-use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError};
+use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError, Writes};
 use crate::idempotency::Answer;
 use crate::problem::Problem;
 use crate::query::QueryString;
@@ -61,13 +62,14 @@ pub(crate) struct Stored {
 }
 
 /// Answers an upload. What is not of the kind that its parameters say is of `kind`.
-pub(crate) async fn serve<F: Files>(
+pub(super) async fn serve<F: Files>(
     files: Arc<F>,
+    hand: Hand<F>,
     settings: &Settings,
     kind: Option<UploadKind>,
     request: Request,
 ) -> Response {
-    match store(files, settings, kind, request).await {
+    match store(files, hand, settings, kind, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -75,14 +77,18 @@ pub(crate) async fn serve<F: Files>(
 
 async fn store<F: Files>(
     files: Arc<F>,
+    hand: Hand<F>,
     settings: &Settings,
     kind: Option<UploadKind>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let grant = settings.authority.check(&parts, Scope::Write, Some(files.group()))?;
-    check_group(&parts, files.group())?;
+    let grant = settings.authority.check(&parts, Scope::Write, Some(hand.group()))?;
+    check_group(&parts, hand.group())?;
     let mut terms = Terms::of(&parts, kind)?;
+    if hand.is_member() {
+        terms.by_member(hand.group() == files.group())?;
+    }
     let (body, digests) = digest::watch(&parts.headers, body)?;
     let base = base_url(&parts.headers);
     let claim = match repeat::turn(&*files, &grant.who, &parts, &mut terms, base.as_deref()).await? {
@@ -95,20 +101,23 @@ async fn store<F: Files>(
             return Ok(response);
         }
     };
+    if hand.is_member() {
+        terms.token = None;
+    }
     let uploads = if terms.is_form {
-        multipart::receive(&*files, settings, &grant.limits, &mut terms, Request::from_parts(parts, body))
+        multipart::receive(&hand, settings, &grant.limits, &mut terms, Request::from_parts(parts, body))
             .await?
     } else {
-        receive(&*files, settings, &grant.limits, &terms, &parts, body).await?
+        receive(&hand, settings, &grant.limits, &terms, &parts, body).await?
     };
     let digest = digests.check(settings.body_timeout).await?;
     let Some(claim) = claim else {
-        let made = uploads.commit(&*files, &terms).await?;
+        let made = uploads.commit(&hand, &terms).await?;
         let changed = changed(&made);
         return Ok(told(respond(&answer(made, base.as_deref(), digest, terms.durability)), changed));
     };
     let finish = async move {
-        let made = match uploads.commit(&*files, &terms).await {
+        let made = match uploads.commit(&hand, &terms).await {
             Ok(made) => made,
             Err(problem) => {
                 claim.unsure();
@@ -150,14 +159,14 @@ pub(crate) enum Arrived<U> {
 }
 
 /// Receives a raw body.
-async fn receive<F: Files>(
-    files: &F,
+async fn receive<W: Writes>(
+    files: &W,
     settings: &Settings,
     limits: &UploadLimits,
     terms: &Terms,
     parts: &Parts,
     body: Body,
-) -> Result<Arrived<F::Upload>, Problem> {
+) -> Result<Arrived<W::Upload>, Problem> {
     let (ext, filename) = terms::name_of(parts)?;
     limits.check_ext(&settings.mime, ext)?;
     let len = content_length(&parts.headers);
@@ -181,7 +190,7 @@ async fn receive<F: Files>(
 
 impl<U: Upload> Arrived<U> {
     /// Makes all files visible. If one fails, the error says which are stored by then.
-    async fn commit<F: Files<Upload = U>>(self, files: &F, terms: &Terms) -> Result<Vec<Made>, Problem> {
+    async fn commit(self, files: &impl Writes<Upload = U>, terms: &Terms) -> Result<Vec<Made>, Problem> {
         let uploads = match self {
             Self::Small(spec, pieces, filename) => {
                 let made = files.put(spec, pieces).await.map_err(write_failed)?;
@@ -434,6 +443,12 @@ pub(crate) fn write_failed(error: WriteError) -> Problem {
             "not_ready",
             "this node takes no uploads yet; /readyz says why".to_owned(),
         ),
+        WriteError::Member { member, answered, why } => {
+            tracing::warn!(%member, why, "a member does not carry out a write");
+            let detail = format!("the member that this write belongs to, {member}, {why}; try again later");
+            let code = if answered { "member_refused" } else { "member_unreachable" };
+            (StatusCode::BAD_GATEWAY, code, detail)
+        }
         WriteError::Io { doing, source } => {
             tracing::error!(doing, error = %source, "a write failed");
             let detail = "the disk refused the write; the node's log says why".to_owned();

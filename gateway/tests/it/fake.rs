@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use gateway::files::{
     Carrier, Change, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, Holds,
     LinkName, Located, LookError, NoCarrier, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Start,
-    Upload, UploadKind, UploadSpec, Version, WriteError,
+    Upload, UploadKind, UploadSpec, Version, WriteError, Writes,
 };
 use gateway::idempotency::Keys;
 use protocol::cluster::StorageStatus;
@@ -109,6 +109,8 @@ pub struct State {
     pub cut: Mutex<Option<u64>>,
     /// Who carries out writes that are not for this node; `None` while no tracker answers.
     pub carrier: Mutex<Option<Carrier>>,
+    /// The member that carries out writes natively.
+    pub member: Mutex<Option<Fake>>,
     /// One change at a time.
     changing: Arc<tokio::sync::Mutex<()>>,
     /// Uploads that were begun and neither committed nor dropped.
@@ -141,6 +143,7 @@ impl Fake {
             unreadable: AtomicBool::new(false),
             cut: Mutex::default(),
             carrier: Mutex::new(Some(Carrier::Here)),
+            member: Mutex::default(),
             changing: Arc::default(),
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
@@ -432,9 +435,101 @@ impl RemoteContent for FakeContent {
     }
 }
 
-impl Files for Fake {
+impl Writes for Fake {
     type Upload = FakeUpload;
     type Change = FakeChange;
+
+    async fn begin(&self, spec: UploadSpec) -> Result<FakeUpload, WriteError> {
+        self.refusal()?;
+        self.check_slave(&spec.kind, spec.ext)?;
+        self.0.specs.lock().unwrap().push(spec.clone());
+        self.0.live.fetch_add(1, Ordering::SeqCst);
+        Ok(FakeUpload { store: self.clone(), spec, content: BytesMut::new(), done: false })
+    }
+
+    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        self.refusal()?;
+        self.check_slave(&spec.kind, spec.ext)?;
+        self.0.specs.lock().unwrap().push(spec.clone());
+        Ok(self.keep_with(&spec, content.concat().into()))
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
+        let gone = self.take_away(&id.to_string());
+        self.0.metadata.lock().unwrap().remove(&id.to_string());
+        gone.map(|_| ()).ok_or(WriteError::NotFound)
+    }
+
+    async fn begin_change<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        _len: Option<u64>,
+        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<FakeChange, N>, WriteError> {
+        self.refusal()?;
+        let alone = Arc::clone(&self.0.changing).lock_owned().await;
+        let current = self.to_change(id)?.current();
+        let offset = match decide(&current) {
+            Ok(Start::End) => current.len,
+            Ok(Start::At(offset)) if offset <= current.len => offset,
+            Ok(Start::At(_)) => return Err(WriteError::Invalid("behind the end")),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.0.live.fetch_add(1, Ordering::SeqCst);
+        let offset = usize::try_from(offset).unwrap();
+        let (store, content) = (self.clone(), BytesMut::new());
+        Ok(Ok(FakeChange { store, id: id.clone(), offset, content, done: false, _alone: alone }))
+    }
+
+    async fn truncate<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
+        let _alone = self.0.changing.lock().await;
+        let entry = self.to_change(id)?;
+        let mut content = entry.content.to_vec();
+        match decide(&entry.current()) {
+            Ok(len) => content.resize(usize::try_from(len).unwrap(), 0),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+        Ok(Ok(self.set_content(id, content.into())))
+    }
+
+    async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
+        let _alone = self.0.changing.lock().await;
+        let entry = self.to_change(id)?;
+        let ext = FileExt::parse(id.name.extension()).unwrap();
+        let made = self.keep(&UploadKind::Normal, ext, entry.content);
+        self.0.stored.lock().unwrap().remove(&id.to_string());
+        let mut metadata = self.0.metadata.lock().unwrap();
+        if let Some(items) = metadata.remove(&id.to_string()) {
+            metadata.insert(made.id.to_string(), items);
+        }
+        Ok(made)
+    }
+
+    async fn edit_metadata<N: Send + 'static>(
+        &self,
+        id: &FileId,
+        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        self.refusal()?;
+        if self.entry(id).is_none() {
+            return Err(WriteError::NotFound);
+        }
+        let mut metadata = self.0.metadata.lock().unwrap();
+        let items = metadata.entry(id.to_string()).or_default();
+        let edited = edit(items);
+        if let Ok(new) = &edited {
+            *items = new.clone();
+        }
+        Ok(edited)
+    }
+}
+
+impl Files for Fake {
+    type Member = Self;
     type Remote = FakeRemote;
     type Partials = Self;
 
@@ -499,21 +594,6 @@ impl Files for Fake {
         Ok(bytes.into())
     }
 
-    async fn begin(&self, spec: UploadSpec) -> Result<FakeUpload, WriteError> {
-        self.refusal()?;
-        self.check_slave(&spec.kind, spec.ext)?;
-        self.0.specs.lock().unwrap().push(spec.clone());
-        self.0.live.fetch_add(1, Ordering::SeqCst);
-        Ok(FakeUpload { store: self.clone(), spec, content: BytesMut::new(), done: false })
-    }
-
-    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
-        self.refusal()?;
-        self.check_slave(&spec.kind, spec.ext)?;
-        self.0.specs.lock().unwrap().push(spec.clone());
-        Ok(self.keep_with(&spec, content.concat().into()))
-    }
-
     fn keys(&self) -> Option<&Keys> {
         self.0.keys.get()
     }
@@ -529,61 +609,6 @@ impl Files for Fake {
             (made, metadata.get("fdfs.filename").map(str::to_owned))
         };
         Ok(found.map(made).collect())
-    }
-
-    async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
-        let gone = self.take_away(&id.to_string());
-        self.0.metadata.lock().unwrap().remove(&id.to_string());
-        gone.map(|_| ()).ok_or(WriteError::NotFound)
-    }
-
-    async fn begin_change<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        _len: Option<u64>,
-        decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
-    ) -> Result<Result<FakeChange, N>, WriteError> {
-        self.refusal()?;
-        let alone = Arc::clone(&self.0.changing).lock_owned().await;
-        let current = self.to_change(id)?.current();
-        let offset = match decide(&current) {
-            Ok(Start::End) => current.len,
-            Ok(Start::At(offset)) if offset <= current.len => offset,
-            Ok(Start::At(_)) => return Err(WriteError::Invalid("behind the end")),
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        self.0.live.fetch_add(1, Ordering::SeqCst);
-        let offset = usize::try_from(offset).unwrap();
-        let (store, content) = (self.clone(), BytesMut::new());
-        Ok(Ok(FakeChange { store, id: id.clone(), offset, content, done: false, _alone: alone }))
-    }
-
-    async fn truncate<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
-    ) -> Result<Result<Current, N>, WriteError> {
-        let _alone = self.0.changing.lock().await;
-        let entry = self.to_change(id)?;
-        let mut content = entry.content.to_vec();
-        match decide(&entry.current()) {
-            Ok(len) => content.resize(usize::try_from(len).unwrap(), 0),
-            Err(refusal) => return Ok(Err(refusal)),
-        }
-        Ok(Ok(self.set_content(id, content.into())))
-    }
-
-    async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
-        let _alone = self.0.changing.lock().await;
-        let entry = self.to_change(id)?;
-        let ext = FileExt::parse(id.name.extension()).unwrap();
-        let made = self.keep(&UploadKind::Normal, ext, entry.content);
-        self.0.stored.lock().unwrap().remove(&id.to_string());
-        let mut metadata = self.0.metadata.lock().unwrap();
-        if let Some(items) = metadata.remove(&id.to_string()) {
-            metadata.insert(made.id.to_string(), items);
-        }
-        Ok(made)
     }
 
     async fn create_link(&self, to: &FileId, name: LinkName) -> Result<Committed, WriteError> {
@@ -606,24 +631,6 @@ impl Files for Fake {
             })?;
         }
         Ok(self.0.metadata.lock().unwrap().get(&id.to_string()).cloned().unwrap_or_default())
-    }
-
-    async fn edit_metadata<N: Send + 'static>(
-        &self,
-        id: &FileId,
-        edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
-    ) -> Result<Result<Metadata, N>, WriteError> {
-        self.refusal()?;
-        if self.entry(id).is_none() {
-            return Err(WriteError::NotFound);
-        }
-        let mut metadata = self.0.metadata.lock().unwrap();
-        let items = metadata.entry(id.to_string()).or_default();
-        let edited = edit(items);
-        if let Ok(new) = &edited {
-            *items = new.clone();
-        }
-        Ok(edited)
     }
 
     async fn info(&self, id: &FileId, checksum: Checksum) -> Result<FileInfo, LookError> {
@@ -676,6 +683,10 @@ impl Files for Fake {
             return Ok(Carrier::Here);
         }
         self.0.carrier.lock().unwrap().clone().ok_or(NoCarrier::NoTracker)
+    }
+
+    fn member(&self, _: SocketAddr, _: GroupName) -> Option<Self> {
+        self.0.member.lock().unwrap().clone()
     }
 
     fn partials(&self) -> &Self {

@@ -6,6 +6,7 @@ mod elsewhere;
 mod info;
 mod metadata;
 mod names;
+mod native;
 
 use axum::body::Body;
 use gateway::Settings;

@@ -1,12 +1,13 @@
 //! The files of another program's store paths as the gateway sees them: to be read, not to be changed.
 
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use gateway::files::{
     Carrier, Change, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, LinkName,
     Located, LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, Upload, UploadSpec, Version,
-    WriteError,
+    WriteError, Writes,
 };
 use gateway::partials::NoPartials;
 use protocol::metadata::Metadata;
@@ -70,11 +71,56 @@ impl Change for NoUpload {
 
 const REFUSED: WriteError = WriteError::Invalid("this gateway changes no files");
 
+impl Writes for FrontFiles {
+    type Upload = NoUpload;
+    type Change = NoUpload;
+
+    async fn begin(&self, _spec: UploadSpec) -> Result<NoUpload, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn put(&self, _spec: UploadSpec, _content: Vec<Bytes>) -> Result<Committed, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn delete(&self, _id: &FileId) -> Result<(), WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn begin_change<N: Send + 'static>(
+        &self,
+        _id: &FileId,
+        _len: Option<u64>,
+        _decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
+    ) -> Result<Result<NoUpload, N>, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn truncate<N: Send + 'static>(
+        &self,
+        _id: &FileId,
+        _decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
+    ) -> Result<Result<Current, N>, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn finish(&self, _id: &FileId) -> Result<Committed, WriteError> {
+        Err(REFUSED)
+    }
+
+    async fn edit_metadata<N: Send + 'static>(
+        &self,
+        _id: &FileId,
+        _edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
+    ) -> Result<Result<Metadata, N>, WriteError> {
+        Err(REFUSED)
+    }
+}
+
 impl Files for FrontFiles {
     const READ_ONLY: bool = true;
 
-    type Upload = NoUpload;
-    type Change = NoUpload;
+    type Member = Self;
     type Remote = RemoteFile;
     type Partials = NoPartials;
 
@@ -119,53 +165,12 @@ impl Files for FrontFiles {
         reader.read_at(&id.name, file, offset, len).await
     }
 
-    async fn begin(&self, _spec: UploadSpec) -> Result<NoUpload, WriteError> {
-        Err(REFUSED)
-    }
-
-    async fn put(&self, _spec: UploadSpec, _content: Vec<Bytes>) -> Result<Committed, WriteError> {
-        Err(REFUSED)
-    }
-
-    async fn delete(&self, _id: &FileId) -> Result<(), WriteError> {
-        Err(REFUSED)
-    }
-
-    async fn begin_change<N: Send + 'static>(
-        &self,
-        _id: &FileId,
-        _len: Option<u64>,
-        _decide: impl FnOnce(&Current) -> Result<Start, N> + Send + 'static,
-    ) -> Result<Result<NoUpload, N>, WriteError> {
-        Err(REFUSED)
-    }
-
-    async fn truncate<N: Send + 'static>(
-        &self,
-        _id: &FileId,
-        _decide: impl FnOnce(&Current) -> Result<u64, N> + Send + 'static,
-    ) -> Result<Result<Current, N>, WriteError> {
-        Err(REFUSED)
-    }
-
-    async fn finish(&self, _id: &FileId) -> Result<Committed, WriteError> {
-        Err(REFUSED)
-    }
-
     async fn create_link(&self, _to: &FileId, _name: LinkName) -> Result<Committed, WriteError> {
         Err(REFUSED)
     }
 
     async fn metadata(&self, id: &FileId) -> Result<Metadata, LookError> {
         reading::metadata(self.reader(id.group), self.remote(), id).await
-    }
-
-    async fn edit_metadata<N: Send + 'static>(
-        &self,
-        _id: &FileId,
-        _edit: impl FnOnce(&Metadata) -> Result<Metadata, N> + Send + 'static,
-    ) -> Result<Result<Metadata, N>, WriteError> {
-        Err(REFUSED)
     }
 
     async fn info(&self, id: &FileId, checksum: Checksum) -> Result<FileInfo, LookError> {
@@ -178,6 +183,10 @@ impl Files for FrontFiles {
 
     async fn carrier(&self, _errand: Errand<'_>) -> Result<Carrier, NoCarrier> {
         Ok(Carrier::Here)
+    }
+
+    fn member(&self, _native: SocketAddr, _group: GroupName) -> Option<Self> {
+        None
     }
 
     fn partials(&self) -> &NoPartials {

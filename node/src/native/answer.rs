@@ -162,6 +162,7 @@ pub(super) fn write_status(error: WriteError) -> Status {
         WriteError::Exists => Status::EEXIST,
         WriteError::Invalid(_) => Status::EINVAL,
         WriteError::Busy => Status::EBUSY,
+        WriteError::Member { .. } => Status::EAGAIN,
         WriteError::Io { doing, source } => {
             tracing::error!(doing, error = %source, "a write failed");
             Status::from_io(&source)

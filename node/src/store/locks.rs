@@ -11,20 +11,20 @@ use tokio::sync::OwnedMutexGuard;
 type Map<K> = HashMap<K, Arc<tokio::sync::Mutex<()>>>;
 
 /// Locks by key; keys that nobody uses take no room.
-pub(super) struct Locks<K>(Arc<Mutex<Map<K>>>);
+pub(crate) struct Locks<K>(Arc<Mutex<Map<K>>>);
 
 /// Locks by the name of a file.
-pub(super) type FileLocks = Locks<LogicName>;
+pub(crate) type FileLocks = Locks<LogicName>;
 
 /// The right to use what has a key.
-pub(super) struct Lock<K: Eq + Hash> {
+pub(crate) struct Lock<K: Eq + Hash> {
     locks: Locks<K>,
     key: K,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
 /// The right to change one file.
-pub(super) type FileLock = Lock<LogicName>;
+pub(crate) type FileLock = Lock<LogicName>;
 
 impl<K> Default for Locks<K> {
     fn default() -> Self {
@@ -44,14 +44,14 @@ impl<K: Clone + Eq + Hash> Locks<K> {
     }
 
     /// Waits for the right to use it.
-    pub(super) async fn lock(&self, key: &K) -> Lock<K> {
+    pub(crate) async fn lock(&self, key: &K) -> Lock<K> {
         let (lock, mut held) = self.entry(key);
         held.guard = Some(lock.lock_owned().await);
         held
     }
 
     /// The right to use it, if nobody has it.
-    pub(super) fn try_lock(&self, key: &K) -> Option<Lock<K>> {
+    pub(crate) fn try_lock(&self, key: &K) -> Option<Lock<K>> {
         let (lock, mut held) = self.entry(key);
         held.guard = Some(lock.try_lock_owned().ok()?);
         Some(held)

@@ -27,7 +27,7 @@ pub(super) struct Temporary {
 }
 
 /// Hears of the final name before the file gets it.
-pub(super) type BeforeName = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
+pub(super) type BeforeName = Box<dyn FnMut(&str) -> io::Result<()> + Send + Sync>;
 
 enum Name {
     /// It has none; the kernel frees it with its descriptor.

@@ -104,6 +104,12 @@ impl Server {
         self.write(&format!("{lines}\n{text}"));
     }
 
+    /// Makes it a storage of another group than `group1`, before it starts.
+    pub(crate) fn belong_to(&self, group: &str) {
+        let text = std::fs::read_to_string(&self.conf).expect("it was written before");
+        self.write(&text.replace("group_name = group1", &format!("group_name = {group}")));
+    }
+
     fn write(&self, text: &str) {
         std::fs::write(&self.conf, text).expect("the scratch directory can be written");
     }
