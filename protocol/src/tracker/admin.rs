@@ -99,3 +99,39 @@ impl Request for SetTrunkServer {
         Ok(Self { group, id: decode_tail_id(&mut reader)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Request;
+
+    /// A request to leave 10.0.0.1 of group1 to reads, with its header.
+    const FRAME: &[u8] = b"\0\0\0\0\0\0\0\x21\xca\0group1\0\0\0\0\0\0\0\0\0\x0010.0.0.1\0\0\0\0\0\0\0\0\x04";
+
+    #[test]
+    fn a_mode_comes_back_as_it_was_sent() {
+        let (group, id) = (GroupName::parse("group1").unwrap(), StorageId::parse("10.0.0.1").unwrap());
+        for mode in [RwMode::Both, RwMode::Read, RwMode::Write, RwMode::None] {
+            let request = SetStorageMode { group, id, mode };
+            let frame = request.to_frame();
+            assert_eq!(SetStorageMode::decode_body(&frame[10..]).unwrap(), request);
+            if mode == RwMode::Read {
+                assert_eq!(&frame[..], FRAME);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_mode_is_refused() {
+        let body = &FRAME[10..];
+        for len in 0..body.len() {
+            assert!(SetStorageMode::decode_body(&body[..len]).is_err(), "{len}");
+        }
+        assert!(SetStorageMode::decode_body(&[body, b"\0"].concat()).is_err(), "more than it is long");
+        for byte in (0..=255).filter(|byte| ![0, 2, 4, 6].contains(byte)) {
+            let mut other = body.to_vec();
+            *other.last_mut().unwrap() = byte;
+            assert!(SetStorageMode::decode_body(&other).is_err(), "{byte}");
+        }
+    }
+}

@@ -19,8 +19,9 @@ use protocol::tracker::{
     DeleteGroup, DeleteStorage, FetchStorageIds, GetLeader, GroupList, GroupStatisticsAnswer, ListAllGroups,
     ListOneGroup, ListStorages, ParameterRequest, QueryFetch, QueryFetchAll, QueryGroupStatistics,
     QueryStorageStatistics, QueryStore, QueryStoreAll, QueryStoreInGroup, QueryStoreInGroupAll,
-    QueryTrackerStatistics, QueryUpdate, ServerAnswer, ServerListAnswer, SetTrunkServer, StorageIdsChunk,
-    StorageList, StorageStatisticsAnswer, StoreAllAnswer, StoreAnswer, TrackerStatisticsAnswer,
+    QueryTrackerStatistics, QueryUpdate, ServerAnswer, ServerListAnswer, SetStorageMode, SetTrunkServer,
+    StorageIdsChunk, StorageList, StorageStatisticsAnswer, StoreAllAnswer, StoreAnswer,
+    TrackerStatisticsAnswer,
 };
 use protocol::wire::{Reader, Request, Response, StreamRequest};
 use protocol::{Command, DecodeError, GroupName};
@@ -74,6 +75,7 @@ pub fn request(command: u8, body: &[u8], body_len: u64) -> Option<Again> {
         Command::DELETE_STORAGE => held::<DeleteStorage>(body),
         Command::DELETE_GROUP => held::<DeleteGroup>(body),
         Command::SET_TRUNK_SERVER => held::<SetTrunkServer>(body),
+        Command::SET_STORAGE_MODE => held::<SetStorageMode>(body),
         Command::GET_LEADER => held::<GetLeader>(body),
         Command::TRACKER_STAT => held::<QueryTrackerStatistics>(body),
         Command::STORAGE_STAT => held::<QueryStorageStatistics>(body),

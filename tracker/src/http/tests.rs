@@ -1,5 +1,7 @@
 //! REST without sockets: statuses, bodies, HEAD, and that its scheduling is the native one.
 
+mod access;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::body::{Body, to_bytes};
@@ -51,8 +53,16 @@ async fn ask(shared: &Arc<Shared>, method: Method, path: &str) -> (u16, HeaderMa
     send(shared, Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
 }
 
-async fn send(shared: &Arc<Shared>, mut request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
-    let client = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000);
+async fn send(shared: &Arc<Shared>, request: Request<Body>) -> (u16, HeaderMap, Vec<u8>) {
+    send_from(shared, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 50_000), request).await
+}
+
+/// The same by a client at `client`.
+async fn send_from(
+    shared: &Arc<Shared>,
+    client: SocketAddr,
+    mut request: Request<Body>,
+) -> (u16, HeaderMap, Vec<u8>) {
     request.extensions_mut().insert(ClientAddress(client));
     request.extensions_mut().insert(gateway::Client { address: client, behind_proxy: false });
     gateway::routes::fold_file_id(request.uri_mut());

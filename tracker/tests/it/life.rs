@@ -4,12 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use protocol::cluster::StorageStatus;
-use protocol::tracker::{GroupList, ListAllGroups, ListStorages, QueryStore, StorageList, StoreAnswer};
+use protocol::config::storage_ids::RwMode;
+use protocol::tracker::{
+    GroupList, ListAllGroups, ListStorages, QueryStore, SetStorageMode, StorageList, StoreAnswer,
+};
 use protocol::wire::Response;
-use protocol::{GroupName, Status};
+use protocol::{GroupName, Status, StorageId};
 
 use crate::network::Network;
-use crate::peers::{Peer, Storage, Tracker, build};
+use crate::peers::{Peer, Reply, Storage, Tracker, build};
 
 /// `group ip status` of every storage, as a client is told.
 async fn listed(network: &Network, tracker: &Tracker) -> Vec<String> {
@@ -48,6 +51,54 @@ async fn a_restart_keeps_groups_and_storages() {
     assert_eq!(listed(&network, &tracker).await, ["group1 11 OFFLINE", "group2 12 OFFLINE"]);
     let _again = storage("group2", 12).activate(tracker.address).await;
     assert_eq!(listed(&network, &tracker).await, ["group1 11 OFFLINE", "group2 12 ACTIVE"]);
+    tracker.stop().await;
+}
+
+/// The trackers' own command 202: what one of them tells the others is done, shown and kept.
+#[tokio::test]
+async fn a_mode_that_is_told_natively_holds_and_is_kept() {
+    let (directory, network) = (tempfile::tempdir().unwrap(), Network::claim());
+    let start = || Tracker::start(network.tracker(1), directory.path(), "http.server_port = 0\n");
+    let tracker = start().await;
+    let storage =
+        |last| Storage { group: "group1", ip: network.ip(last), id: None, source: None, subdir_count: 256 };
+    let beating = [storage(11).activate(tracker.address).await, storage(12).activate(tracker.address).await];
+    let group = GroupName::parse("group1").unwrap();
+    let of = |last| StorageId::parse(&network.ip(last).to_string()).unwrap();
+    let mut peer = Peer::connect(network.ip(9), tracker.address).await;
+    let told = SetStorageMode { group, id: of(11), mode: RwMode::Read };
+    assert_eq!(peer.ask(&told).await, Ok(Vec::new()));
+    let placed = async |peer: &mut Peer| {
+        let answer = StoreAnswer::decode_body(&peer.ask(&QueryStore).await.unwrap()).unwrap();
+        answer.server.ip
+    };
+    for _ in 0..4 {
+        assert_eq!(placed(&mut peer).await, network.ip(12), "the other one takes no uploads");
+    }
+    let unknown = SetStorageMode { group, id: of(13), mode: RwMode::Read };
+    assert_eq!(peer.ask(&unknown).await, Err(Status::ENOENT.0));
+    let nowhere = SetStorageMode { group: GroupName::parse("group9").unwrap(), ..told };
+    assert_eq!(peer.ask(&nowhere).await, Err(Status::ENOENT.0));
+    let mut frame = protocol::wire::Request::to_frame(&told).to_vec();
+    *frame.last_mut().unwrap() = 3;
+    let Reply::Frame(answer) = peer.exchange(&frame).await else { panic!("the tracker answers") };
+    assert_eq!(answer[9], Status::EINVAL.0, "no such mode");
+    drop((peer, beating));
+    tracker.stop().await;
+
+    let tracker = start().await;
+    let _beating = [storage(11).activate(tracker.address).await, storage(12).activate(tracker.address).await];
+    let mut peer = Peer::connect(network.ip(9), tracker.address).await;
+    for _ in 0..4 {
+        assert_eq!(placed(&mut peer).await, network.ip(12), "it is kept");
+    }
+    assert_eq!(peer.ask(&SetStorageMode { mode: RwMode::Both, ..told }).await, Ok(Vec::new()));
+    let mut both = Vec::new();
+    for _ in 0..2 {
+        both.push(placed(&mut peer).await);
+    }
+    both.sort_unstable();
+    assert_eq!(both, [network.ip(11), network.ip(12)]);
     tracker.stop().await;
 }
 
