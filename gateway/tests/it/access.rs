@@ -1,5 +1,6 @@
 //! Who may do what: the attacks on it, a test each, and what is to work in spite of them.
 
+mod attacks;
 mod audit;
 mod calls;
 mod jwt;

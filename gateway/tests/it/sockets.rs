@@ -4,6 +4,7 @@ mod doze;
 mod fast_path;
 mod framing;
 mod http2;
+mod injection;
 mod limits;
 mod listeners;
 mod patience;
