@@ -218,6 +218,10 @@ impl<S: Read + Unpin> Read for Clocked<S> {
             let len = this.before.len().min(buffer.remaining());
             buffer.put_slice(&this.before[..len]);
             this.before.advance(len);
+            if this.before.is_empty() {
+                // Else its memory would stay as long as the request.
+                this.before = Bytes::new();
+            }
             this.look_at_phase();
             this.begun = true;
             return Poll::Ready(Ok(()));
