@@ -184,10 +184,11 @@ impl Files for NodeFiles {
     async fn carrier(&self, errand: Errand<'_>) -> Result<Carrier, NoCarrier> {
         match errand {
             Errand::Upload(group) if group == self.store.group() => Ok(Carrier::Here),
-            Errand::Upload(group) => self.remote.carrier_of_upload(group).await,
+            // Boxed, as is the other question to a tracker: it is rare, and every write has room for the longest way.
+            Errand::Upload(group) => Box::pin(self.remote.carrier_of_upload(group)).await,
             Errand::Change(id) if self.made_here(id) => Ok(Carrier::Here),
             Errand::Any(id) if self.has(id).await => Ok(Carrier::Here),
-            Errand::Change(id) | Errand::Any(id) => self.remote.carrier_of_change(id).await,
+            Errand::Change(id) | Errand::Any(id) => Box::pin(self.remote.carrier_of_change(id)).await,
         }
     }
 
