@@ -2,14 +2,17 @@
 //!
 //! One stage a module; each is a function of the settings in force. A request is a file URL unless it has a route.
 
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, Entry};
+use futures_util::FutureExt;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, Entry as HeaderEntry};
 use http::{Method, StatusCode};
 use http_body::Body as _;
+use protocol::FileId;
 
 use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
@@ -20,7 +23,7 @@ use crate::error_pages::Wants;
 use crate::file_path::file_id;
 use crate::files::Files;
 use crate::read;
-use crate::ready::Ready;
+use crate::ready::{Entry, Ready};
 use crate::refusal::Refusal;
 use crate::rest::{method_not_allowed, no_such_path};
 use crate::rest_cors::RestCors;
@@ -71,15 +74,21 @@ impl<F: Files> Gateway<F> {
 }
 
 impl<F: Files> App for Gateway<F> {
-    async fn call(&self, connection: &Connection, mut request: Request) -> Response<Body> {
+    fn call(
+        &self,
+        connection: &Connection,
+        mut request: Request,
+    ) -> impl Future<Output = Response<Body>> + Send {
         let settings = self.site.now();
         visit::name(&settings, &mut request);
         let client = Client::on(&settings.policy.access.real_ip, connection, request.headers());
         let log = settings.access_log.as_ref().map(|log| log.begin(connection, client.address, &request));
-        let response = self.respond(&settings, client, connection.secure, request).await;
-        match log {
-            Some(log) => log.answered(response),
-            None => response,
+        async move {
+            let response = self.respond(&settings, client, connection.secure, request).await;
+            match log {
+                Some(log) => log.answered(response),
+                None => response,
+            }
         }
     }
 
@@ -95,13 +104,13 @@ impl<F: Files> App for Gateway<F> {
 
 impl<F: Files> Gateway<F> {
     /// The answer as the site wants it to be.
-    async fn respond(
+    fn respond(
         &self,
         settings: &Arc<Settings>,
         client: Client,
         secure: bool,
         request: Request,
-    ) -> Response<Body> {
+    ) -> impl Future<Output = Response<Body>> + Send {
         let policy = &settings.policy;
         let is_route = is_route(request.uri().path());
         let rest_cors = if is_route { RestCors::of(&client, &request) } else { None };
@@ -109,68 +118,102 @@ impl<F: Files> Gateway<F> {
         let grant = site_cors.map(|cors| (cors, cors.grant(request.headers())));
         let is_head = request.method() == Method::HEAD;
         let wants = settings.error_pages.as_ref().map(|pages| (pages, Wants::of(request.headers())));
-        let answered = match policy.access.check(client.address.ip()) {
-            Err(refusal) => Err(refusal),
-            Ok(()) => match preflight(rest_cors, grant.as_ref(), &request) {
-                Some(permission) => Err(permission),
-                None => self.answer(settings, client, is_route, request).await,
-            },
+        let refused = match policy.access.check(client.address.ip()) {
+            Err(refusal) => Some(refusal),
+            Ok(()) => preflight(rest_cors, grant.as_ref(), &request),
         };
-        let mut response = answered.unwrap_or_else(|refusal| *refusal);
-        let holds_file =
-            !is_route && matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
-        if let Some((pages, wants)) = wants.filter(|_| !is_route) {
-            response = pages.apply(wants, response);
-        }
-        if let Some((cors, grant)) = grant {
-            cors.finish(grant, response.headers_mut());
-        }
-        if let Some(cors) = rest_cors {
-            cors.finish(response.headers_mut());
-        }
-        policy.headers.finish(&mut response, holds_file, secure || client.behind_proxy);
-        if is_head {
-            return head_only(response);
-        }
-        match policy.pace {
-            Some(pace) => pace.apply(response),
-            None => response,
-        }
+        let answered = match refused {
+            Some(refusal) => ready(*refusal).left_future(),
+            None => self.answer(settings, client, is_route, request).right_future(),
+        };
+        answered.map(move |mut response| {
+            let holds_file =
+                !is_route && matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+            if let Some((pages, wants)) = wants.filter(|_| !is_route) {
+                response = pages.apply(wants, response);
+            }
+            if let Some((cors, grant)) = grant {
+                cors.finish(grant, response.headers_mut());
+            }
+            if let Some(cors) = rest_cors {
+                cors.finish(response.headers_mut());
+            }
+            policy.headers.finish(&mut response, holds_file, secure || client.behind_proxy);
+            if is_head {
+                return head_only(response);
+            }
+            match policy.pace {
+                Some(pace) => pace.apply(response),
+                None => response,
+            }
+        })
     }
 
     /// The answer of a route or a file, or a refusal.
-    async fn answer(
+    fn answer(
         &self,
         settings: &Arc<Settings>,
         client: Client,
         is_route: bool,
         request: Request,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> impl Future<Output = Response<Body>> + Send {
         if is_route {
-            return Ok(visit::serve(settings, client, &self.routes, request).await);
+            return visit::serve(settings, client, &self.routes, request).left_future();
         }
-        let kept = self.ready.get(&*self.files, settings, request.uri().path());
-        let mut parsed = None;
-        let id = match &kept {
-            Some(entry) => &entry.id,
-            None => {
-                let found = file_id(request.uri(), self.files.group(), settings.urls.merge_slashes);
-                parsed.insert(found.ok_or_else(|| Box::new(read::no_file(&request)))?)
+        let answered = match self.look(settings, &request) {
+            Ok(Looked::Kept(entry)) => ready(read::again(&*self.files, settings, &entry)).left_future(),
+            Ok(Looked::File(id, kept)) => {
+                let (files, ready) = (Arc::clone(&self.files), &self.ready);
+                let (head, body) = request.into_parts();
+                let request = Request::from_parts(head, ());
+                let read = async move {
+                    let response = read::serve(files, settings, (ready, kept), id, &request).await;
+                    // What may still come of it is of no interest once there is an answer.
+                    drop(body);
+                    response
+                };
+                read.right_future()
             }
+            Err(refusal) => ready(*refusal).left_future(),
         };
-        read::check_method::<F>(request.method())?;
-        if let Some(referers) = &settings.policy.referers {
-            referers.check(&request)?;
-        }
-        if let Some(proof) = &settings.policy.proof {
-            proof.check(id, &request)?;
-        }
-        if let Some(entry) = kept.as_ref().filter(|_| read::is_ordinary(&request)) {
-            return Ok(read::again(&*self.files, settings, entry));
-        }
-        let id = id.clone();
-        Ok(read::serve(Arc::clone(&self.files), settings, (&self.ready, kept), id, request).await)
+        answered.right_future()
     }
+
+    /// Which file is asked for, if the site allows that.
+    fn look(&self, settings: &Arc<Settings>, request: &Request) -> Result<Looked, Refusal> {
+        let Some(entry) = self.ready.get(&*self.files, settings, request.uri().path()) else {
+            let found = file_id(request.uri(), self.files.group(), settings.urls.merge_slashes);
+            let id = found.ok_or_else(|| Box::new(read::no_file(request)))?;
+            permit::<F>(settings, &id, request)?;
+            return Ok(Looked::File(id, None));
+        };
+        permit::<F>(settings, &entry.id, request)?;
+        Ok(if read::is_ordinary(request) {
+            Looked::Kept(entry)
+        } else {
+            Looked::File(entry.id.clone(), Some(entry))
+        })
+    }
+}
+
+/// Whether the site allows a request for a file.
+fn permit<F: Files>(settings: &Settings, id: &FileId, request: &Request) -> Result<(), Refusal> {
+    read::check_method::<F>(request.method())?;
+    if let Some(referers) = &settings.policy.referers {
+        referers.check(request)?;
+    }
+    match &settings.policy.proof {
+        Some(proof) => proof.check(id, request),
+        None => Ok(()),
+    }
+}
+
+/// What a request for a file asks for.
+enum Looked {
+    /// All of what is kept ready.
+    Kept(Arc<Entry>),
+    /// The file, which may be kept ready.
+    File(FileId, Option<Arc<Entry>>),
 }
 
 /// The answer to a preflight, by the rules of the routes or else by the site's.
@@ -192,7 +235,7 @@ fn head_only(mut response: Response<Body>) -> Response<Body> {
     let len = response.body().size_hint().exact().filter(|_| has_content);
     // The length of compressed content is not known before it is compressed.
     let len = len.filter(|_| !response.headers().contains_key(CONTENT_ENCODING));
-    if let (Some(len), Entry::Vacant(place)) = (len, response.headers_mut().entry(CONTENT_LENGTH)) {
+    if let (Some(len), HeaderEntry::Vacant(place)) = (len, response.headers_mut().entry(CONTENT_LENGTH)) {
         place.insert(len.into());
     }
     response.map(|_| Body::empty())

@@ -48,7 +48,7 @@ pub(crate) async fn serve<F: Files>(
     settings: &Arc<Settings>,
     (ready, kept): (&Ready, Option<Arc<Entry>>),
     id: FileId,
-    request: Request,
+    request: &Request<()>,
 ) -> Response<Body> {
     let uri = request.uri();
     let query = QueryString::of(uri);
@@ -57,7 +57,7 @@ pub(crate) async fn serve<F: Files>(
         Err(problem) => return refusal(problem),
     };
     let is_kept = kept.is_some();
-    let is_at_hand = is_kept && settings.is_plain() && may_be_plain(&request);
+    let is_at_hand = is_kept && settings.is_plain() && may_be_plain(request);
     let found = match kept {
         Some(entry) => {
             files.sent_again(entry.len);
@@ -128,7 +128,7 @@ pub(crate) async fn serve<F: Files>(
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static(units));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     put(&mut headers, CONTENT_DISPOSITION, disposition);
-    let wanted = wanted(&request, &validators, len, max_ranges);
+    let wanted = wanted(request, &validators, len, max_ranges);
     let upstream = match &found {
         Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
         _ => None,
@@ -136,7 +136,7 @@ pub(crate) async fn serve<F: Files>(
     let keep = match (&found, &plan) {
         // What is kept is for every client, so it must not depend on the codings that one takes.
         (Found::Here(read), Plan::Never)
-            if may_be_plain(&request) && !is_kept && !validators.mutable && lives == Lives::On =>
+            if may_be_plain(request) && !is_kept && !validators.mutable && lives == Lives::On =>
         {
             let known = (id.clone(), validators.clone());
             ready.admits(uri.path()).then(|| (Arc::clone(&files), known, read.clone()))
@@ -160,7 +160,7 @@ pub(crate) async fn serve<F: Files>(
     }
     match (plan, &settings.compression) {
         (Plan::Encode(encoding), Some(compression)) if !is_cut => {
-            compression.encode(encoding, response, request.method() == Method::HEAD).await
+            Box::pin(compression.encode(encoding, response, request.method() == Method::HEAD)).await
         }
         _ => response,
     }
@@ -185,7 +185,7 @@ pub(crate) fn is_ordinary(request: &Request) -> bool {
 }
 
 /// Whether a request may be one for what is at hand.
-fn may_be_plain(request: &Request) -> bool {
+fn may_be_plain<B>(request: &Request<B>) -> bool {
     const OTHERWISE: [HeaderName; 3] = [IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE];
     let headers = request.headers();
     request.method() == Method::GET
@@ -290,7 +290,7 @@ impl<R: RemoteFile> Found<R> {
 }
 
 /// Only GET has ranges (RFC 9110, 14.2).
-fn wanted(request: &Request, validators: &Validators, len: u64, max_ranges: usize) -> Wanted {
+fn wanted(request: &Request<()>, validators: &Validators, len: u64, max_ranges: usize) -> Wanted {
     let header = conditions::single(request.headers(), &RANGE);
     match header {
         Some(header)

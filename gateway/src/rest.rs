@@ -21,11 +21,13 @@ mod upload;
 mod uploads;
 mod whole;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
 use protocol::FileId;
@@ -142,12 +144,17 @@ pub fn file_id_of(text: &str) -> Result<FileId, Problem> {
 }
 
 /// The answer of a route. It is about this moment, so caches keep none that does not say otherwise (RFC 9111, 4.2.2).
-pub(crate) async fn route(routes: &Router, mut request: Request) -> Response<Body> {
+pub(crate) fn route(
+    routes: &Router,
+    mut request: Request,
+) -> impl Future<Output = Response<Body>> + Send + use<> {
     fold_file_id(request.uri_mut());
     uploads::override_method(&mut request);
-    let Ok(mut response) = routes.clone().oneshot(request).await;
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response.map(Body::from)
+    routes.clone().oneshot(request).map(|answered| {
+        let Ok(mut response) = answered;
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response.map(Body::from)
+    })
 }
 
 /// What a path answers that is none.

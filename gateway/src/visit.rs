@@ -1,5 +1,6 @@
 //! A request on its way to a route: the name it goes by, what its body may have, and what the audit log says of it.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -150,16 +152,16 @@ impl Visit {
 }
 
 /// The answer of a route, and its line in the audit log.
-pub(crate) async fn serve(
+pub(crate) fn serve(
     settings: &Settings,
     client: Client,
     routes: &Router,
     mut request: Request,
-) -> Response<Body> {
+) -> impl Future<Output = Response<Body>> + Send {
     request.extensions_mut().insert(client);
     let audit = settings.audit_log.as_ref();
     if audit.is_none() && !counts_once(request.uri(), request.headers()) {
-        return crate::rest::route(routes, request).await;
+        return crate::rest::route(routes, request).left_future();
     }
     let visit = Arc::new(Visit::new());
     let version = request.version();
@@ -170,18 +172,20 @@ pub(crate) async fn serve(
     let request = request.map(|body| {
         if body.is_end_stream() { body } else { axum::body::Body::new(Counted { body, visit: counted }) }
     });
-    let mut response = crate::rest::route(routes, request).await;
-    // The route saw a body that broke off, and does not know why.
-    if visit.is_over.load(Ordering::Relaxed) {
-        response = refused(version, too_large(visit.most.load(Ordering::Relaxed)));
-    }
-    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id.0).ok()) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
-    }
-    if let Some(entry) = entry {
-        entry.answered(&response);
-    }
-    response
+    let watched = crate::rest::route(routes, request).map(move |mut response| {
+        // The route saw a body that broke off, and does not know why.
+        if visit.is_over.load(Ordering::Relaxed) {
+            response = refused(version, too_large(visit.most.load(Ordering::Relaxed)));
+        }
+        if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id.0).ok()) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        if let Some(entry) = entry {
+            entry.answered(&response);
+        }
+        response
+    });
+    watched.right_future()
 }
 
 /// A body whose bytes are counted, and that breaks off when they are too many.

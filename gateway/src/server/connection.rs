@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -128,10 +129,11 @@ impl<A: App> Serving<A> {
     {
         let Requests { limits, phase, .. } = &self.requests;
         let io = Clocked::new(io, Arc::clone(phase), limits.patience()).dozing(unread, self.doze.wake());
-        let service = service_fn(|request| async {
-            let mut response = self.requests.answer(request).await;
-            response.body_mut().set_queue(queue);
-            Ok::<_, Infallible>(response)
+        let service = service_fn(|request| {
+            self.requests.answer(request).map(|mut response| {
+                response.body_mut().set_queue(queue);
+                Ok::<_, Infallible>(response)
+            })
         });
         // Pieces of files are told by their addresses: nothing may be copied together. TLS copies anyway, and a record that
         // has all of a small answer is better than two.

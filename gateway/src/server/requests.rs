@@ -1,10 +1,12 @@
 //! Requests of one connection on their way to the app: what is refused before, and which answer is the last.
 
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderValue, StatusCode, Version};
 use http_body::Body as _;
@@ -29,14 +31,24 @@ pub(super) struct Requests<A> {
 
 impl<A: App> Requests<A> {
     /// Answers a request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    ///
+    /// This and what follows are no `async fn`s, each of which would keep the request twice while the next one works: it is
+    /// the largest part of what a connection costs.
+    pub(super) fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
         let in_app = self.phase.begin();
         let version = request.version();
-        let mut response = match self.check(&request) {
-            Ok(()) => self.ask(request).await,
-            Err(problem) => refused(version, problem),
+        let answered = match self.check(&request) {
+            Ok(()) => self.ask(request).left_future(),
+            Err(problem) => ready(refused(version, problem)).right_future(),
         };
-        drop(in_app);
+        answered.map(move |response| {
+            drop(in_app);
+            self.finish(version, response)
+        })
+    }
+
+    /// Says which answer is the last.
+    fn finish(&self, version: Version, mut response: Response<Body>) -> Response<Body> {
         self.phase.note(response.body().is_at_hand());
         // The router counts the bytes of every body; of a 304 the length would be the one of the 200 (RFC 9110, 8.6).
         if response.status() == StatusCode::NOT_MODIFIED {
@@ -59,17 +71,22 @@ impl<A: App> Requests<A> {
             && !self.limits.ends_after(self.phase.served().saturating_add(1))
     }
 
-    async fn ask(&self, request: Request<Incoming>) -> Response<Body> {
-        if request.body().is_end_stream() {
-            return self.app.call(&self.from, request.map(|_| axum::body::Body::empty())).await;
-        }
+    fn ask(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
         let (version, max) = (request.version(), self.limits.max_body);
         let (head, body) = request.into_parts();
-        let (body, overflow) = Inlet::new(body, max, &self.phase);
-        let response =
-            self.app.call(&self.from, Request::from_parts(head, axum::body::Body::new(body))).await;
-        // The app saw a body that broke off, and does not know why.
-        if overflow.load(Ordering::Relaxed) { refused(version, too_large(max)) } else { response }
+        let (body, overflow) = if body.is_end_stream() {
+            (axum::body::Body::empty(), None)
+        } else {
+            let (body, overflow) = Inlet::new(body, max, &self.phase);
+            (axum::body::Body::new(body), Some(overflow))
+        };
+        self.app.call(&self.from, Request::from_parts(head, body)).map(move |response| {
+            // The app saw a body that broke off, and does not know why.
+            match overflow {
+                Some(overflow) if overflow.load(Ordering::Relaxed) => refused(version, too_large(max)),
+                _ => response,
+            }
+        })
     }
 
     fn check(&self, request: &Request<Incoming>) -> Result<(), Problem> {
