@@ -40,7 +40,6 @@ use crate::files::{Errand, Files, WriteError, Writes};
 use crate::problem::Problem;
 use crate::routes::{Routes, fold_file_id};
 use crate::site::Site;
-use place::{Placed, place_upload};
 
 struct Served<F> {
     files: Arc<F>,
@@ -109,13 +108,11 @@ async fn read_only() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "read_only", detail)
 }
 
-async fn upload_file<F: Files>(State(served): Shared<F>, request: Request) -> Result<Response, Problem> {
-    match place_upload(&served, request).await? {
-        Placed::By(hand, request) => {
-            Ok(upload::serve(Arc::clone(&served.files), hand, &served.site.now(), None, request).await)
-        }
-        Placed::Answered(response) => Ok(response),
-    }
+fn upload_file<F: Files>(
+    State(served): Shared<F>,
+    request: Request,
+) -> impl Future<Output = Result<Response, Problem>> + Send {
+    place::upload(served, request, |_, _, request| Ok(request))
 }
 
 async fn delete_file<F: Files>(

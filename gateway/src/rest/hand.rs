@@ -1,4 +1,5 @@
-//! By whose hand a write is done: the node's own, or that of a member which takes no HTTP and is asked natively.
+//! By whose hand a write is done: the node's own, or that of a member which takes no HTTP and is asked natively. What a
+//! member does is boxed: writes by the node's own hand, which are many, need no room for it.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ impl<O: Upload, M: Upload> Upload for Under<O, M> {
     async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
         match self {
             Self::Own(upload) => upload.write(chunk).await,
-            Self::Member(upload) => upload.write(chunk).await,
+            Self::Member(upload) => Box::pin(upload.write(chunk)).await,
         }
     }
 
@@ -55,7 +56,7 @@ impl<O: Upload, M: Upload> Upload for Under<O, M> {
     async fn commit(self) -> Result<Committed, WriteError> {
         match self {
             Self::Own(upload) => upload.commit().await,
-            Self::Member(upload) => upload.commit().await,
+            Self::Member(upload) => Box::pin(upload.commit()).await,
         }
     }
 }
@@ -71,14 +72,14 @@ impl<O: Change, M: Change> Change for Under<O, M> {
     async fn write(&mut self, chunk: Bytes) -> Result<(), WriteError> {
         match self {
             Self::Own(change) => change.write(chunk).await,
-            Self::Member(change) => change.write(chunk).await,
+            Self::Member(change) => Box::pin(change.write(chunk)).await,
         }
     }
 
     async fn commit(self) -> Result<Current, WriteError> {
         match self {
             Self::Own(change) => change.commit().await,
-            Self::Member(change) => change.commit().await,
+            Self::Member(change) => Box::pin(change.commit()).await,
         }
     }
 }
@@ -90,21 +91,21 @@ impl<F: Files> Writes for Hand<F> {
     async fn begin(&self, spec: UploadSpec) -> Result<Self::Upload, WriteError> {
         match self {
             Self::Own(files) => files.begin(spec).await.map(Under::Own),
-            Self::Member(_, member) => member.begin(spec).await.map(Under::Member),
+            Self::Member(_, member) => Box::pin(member.begin(spec)).await.map(Under::Member),
         }
     }
 
     async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
         match self {
             Self::Own(files) => files.put(spec, content).await,
-            Self::Member(_, member) => member.put(spec, content).await,
+            Self::Member(_, member) => Box::pin(member.put(spec, content)).await,
         }
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {
         match self {
             Self::Own(files) => files.delete(id).await,
-            Self::Member(_, member) => member.delete(id).await,
+            Self::Member(_, member) => Box::pin(member.delete(id)).await,
         }
     }
 
@@ -116,7 +117,9 @@ impl<F: Files> Writes for Hand<F> {
     ) -> Result<Result<Self::Change, N>, WriteError> {
         Ok(match self {
             Self::Own(files) => files.begin_change(id, len, decide).await?.map(Under::Own),
-            Self::Member(_, member) => member.begin_change(id, len, decide).await?.map(Under::Member),
+            Self::Member(_, member) => {
+                Box::pin(member.begin_change(id, len, decide)).await?.map(Under::Member)
+            }
         })
     }
 
@@ -127,14 +130,14 @@ impl<F: Files> Writes for Hand<F> {
     ) -> Result<Result<Current, N>, WriteError> {
         match self {
             Self::Own(files) => files.truncate(id, decide).await,
-            Self::Member(_, member) => member.truncate(id, decide).await,
+            Self::Member(_, member) => Box::pin(member.truncate(id, decide)).await,
         }
     }
 
     async fn finish(&self, id: &FileId) -> Result<Committed, WriteError> {
         match self {
             Self::Own(files) => files.finish(id).await,
-            Self::Member(_, member) => member.finish(id).await,
+            Self::Member(_, member) => Box::pin(member.finish(id)).await,
         }
     }
 
@@ -145,7 +148,7 @@ impl<F: Files> Writes for Hand<F> {
     ) -> Result<Result<Metadata, N>, WriteError> {
         match self {
             Self::Own(files) => files.edit_metadata(id, edit).await,
-            Self::Member(_, member) => member.edit_metadata(id, edit).await,
+            Self::Member(_, member) => Box::pin(member.edit_metadata(id, edit)).await,
         }
     }
 }

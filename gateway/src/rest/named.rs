@@ -1,6 +1,6 @@
 //! `PUT /v1/upload/{filename}`: an upload whose URL says the name, as `curl -T photo.jpg http://.../v1/upload/` makes it.
 
-use std::sync::Arc;
+use std::future::Future;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
@@ -8,30 +8,25 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Shared;
-use super::place::{Placed, place_upload};
-use super::upload::{self, bad};
+use super::upload::bad;
+use super::{Shared, place};
 use crate::authority::Scope;
 use crate::files::Files;
 use crate::problem::Problem;
 
 /// Stores the body as `POST /v1/files?filename=...` would.
-pub(super) async fn put<F: Files>(
+pub(super) fn put<F: Files>(
     State(served): Shared<F>,
     Path(filename): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
-    let (hand, request) = match place_upload(&served, request).await? {
-        Placed::By(hand, request) => (hand, request),
-        Placed::Answered(response) => return Ok(response),
-    };
-    let settings = served.site.now();
-    let (mut parts, body) = request.into_parts();
-    // Tickets and calls are about the path that was asked for.
-    settings.authority.check(&parts, Scope::Write, Some(hand.group()))?;
-    parts.uri = named(&parts.uri, &filename)?;
-    let request = Request::from_parts(parts, body);
-    Ok(upload::serve(Arc::clone(&served.files), hand, &settings, None, request).await)
+) -> impl Future<Output = Result<Response, Problem>> + Send {
+    place::upload(served, request, move |served, hand, request| {
+        let (mut parts, body) = request.into_parts();
+        // Tickets and calls are about the path that was asked for.
+        served.site.now().authority.check(&parts, Scope::Write, Some(hand.group()))?;
+        parts.uri = named(&parts.uri, &filename)?;
+        Ok(Request::from_parts(parts, body))
+    })
 }
 
 fn named(uri: &Uri, filename: &str) -> Result<Uri, Problem> {

@@ -6,6 +6,7 @@
 //! machine does not take the client for a local one. Where the cluster has a secret, it also carries `Fdfs-Cluster` instead
 //! of what the client showed: this node has judged that, and a member need not know the client's tokens.
 
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http::header::{
     AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -33,7 +34,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Served;
 use super::hand::Hand;
-use super::upload::Incoming;
+use super::upload::{self, Incoming};
 use crate::ResponseMode;
 use crate::authority::{Authority, FDFS_CLUSTER, Grant, Scope};
 use crate::client::Client;
@@ -93,16 +94,41 @@ pub(super) async fn place<F: Files>(
     }
 }
 
-/// The same for an upload, by its parameter `group`.
-pub(super) async fn place_upload<F: Files>(
-    served: &Served<F>,
+/// Answers an upload, here or at a member of the group that its parameter `group` names. Here it is made ready first.
+pub(super) fn upload<F: Files>(
+    served: Arc<Served<F>>,
     request: Request,
-) -> Result<Placed<F>, Problem> {
+    make_ready: impl FnOnce(&Served<F>, &Hand<F>, Request) -> Result<Request, Problem> + Send,
+) -> impl Future<Output = Result<Response, Problem>> + Send {
     let own = served.files.group();
     let wanted = QueryString::of(request.uri()).get("group").and_then(|name| GroupName::parse(&name).ok());
-    let Some(group) = wanted.filter(|group| *group != own) else {
-        return Ok(Placed::By(Hand::Own(Arc::clone(&served.files)), request));
+    let serve = |served: &Served<F>, hand, request| {
+        let request = make_ready(served, &hand, request)?;
+        Ok(upload::serve(Arc::clone(&served.files), hand, served.site.now(), None, request))
     };
+    match wanted.filter(|group| *group != own) {
+        None => match serve(&served, Hand::Own(Arc::clone(&served.files)), request) {
+            Ok(answered) => answered.map(Ok).left_future(),
+            Err(problem) => ready(Err(problem)).right_future(),
+        }
+        .left_future(),
+        // Boxed, because it is rare: uploads here need no room for it.
+        Some(group) => Box::pin(async move {
+            match place_upload(&served, group, request).await? {
+                Placed::By(hand, request) => Ok(serve(&served, hand, request)?.await),
+                Placed::Answered(response) => Ok(response),
+            }
+        })
+        .right_future(),
+    }
+}
+
+/// The same as [`place`] for an upload into another group.
+async fn place_upload<F: Files>(
+    served: &Served<F>,
+    group: GroupName,
+    request: Request,
+) -> Result<Placed<F>, Problem> {
     let (parts, body) = request.into_parts();
     let grant = served.site.now().authority.check(&parts, Scope::Write, Some(group))?;
     place(served, &grant, Errand::Upload(group), Request::from_parts(parts, body)).await

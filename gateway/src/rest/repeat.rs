@@ -120,9 +120,14 @@ fn replayed(mut response: Response) -> Response {
     response
 }
 
+/// Whether a request has a key, as far as can be seen without reading it.
+pub(super) fn has_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(IDEMPOTENCY_KEY)
+}
+
 /// The key: a string of structured fields or, as many clients send it, bare.
 fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    if !headers.contains_key(IDEMPOTENCY_KEY) {
+    if !has_key(headers) {
         return Ok(None);
     }
     let text = crate::conditions::single(headers, &IDEMPOTENCY_KEY).map(str::trim);

@@ -36,7 +36,7 @@ pub(super) async fn upload<F: Files>(
     }
     let kind = UploadKind::Slave { master: id.name, prefix };
     let request = Request::from_parts(parts, body);
-    Ok(upload::serve(Arc::clone(&served.files), hand, &settings, Some(kind), request).await)
+    Ok(upload::serve(Arc::clone(&served.files), hand, settings, Some(kind), request).await)
 }
 
 /// The parameter `prefix`.

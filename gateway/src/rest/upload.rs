@@ -1,6 +1,7 @@
 //! `POST /v1/files`: a raw body, or `multipart/form-data` with one or several files. Content streams to the store; the
 //! next piece is received while the last one is written.
 
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use protocol::GroupName;
 use protocol::config::storage_conf::Durability;
+use protocol::file_id::FileExt;
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -23,9 +26,9 @@ use super::repeat::{self, Turn};
 use super::terms::{self, Terms};
 use super::{digest, multipart};
 use crate::audit::ChangedFiles;
-use crate::authority::{Scope, UploadLimits};
+use crate::authority::{Grant, Scope};
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError, Writes};
-use crate::idempotency::Answer;
+use crate::idempotency::{Answer, Claim};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::settings::Settings;
@@ -62,60 +65,154 @@ pub(crate) struct Stored {
 }
 
 /// Answers an upload. What is not of the kind that its parameters say is of `kind`.
-pub(super) async fn serve<F: Files>(
+pub(super) fn serve<F: Files>(
     files: Arc<F>,
     hand: Hand<F>,
-    settings: &Settings,
+    settings: Arc<Settings>,
     kind: Option<UploadKind>,
     request: Request,
-) -> Response {
-    match store(files, hand, settings, kind, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+) -> impl Future<Output = Response> + Send {
+    let answered = match Asked::of(&*files, &hand, &settings, kind, request) {
+        Ok(asked) => store(files, hand, settings, asked).left_future(),
+        Err(problem) => ready(Err(problem)).right_future(),
+    };
+    answered.map(|answered| answered.unwrap_or_else(IntoResponse::into_response))
+}
+
+/// What an upload asks for, and its body. An upload may be under way for long, and there may be many, so that the head of
+/// the request is kept only if it is needed: with it stays the buffer that it was read into.
+struct Asked {
+    terms: Terms,
+    body: Body,
+    digests: digest::Watched,
+    /// Scheme and authority that the client used.
+    base: Option<String>,
+    /// Whether the client waits for "100 Continue": it sends nothing before, and reading would ask it to.
+    waits: bool,
+    content: Content,
+}
+
+enum Content {
+    /// The body is a file.
+    Raw {
+        named: Named,
+        keyed: Option<Box<Head>>,
+    },
+    Form(Box<Head>),
+}
+
+/// What a file is called, and its announced length.
+struct Named {
+    ext: FileExt,
+    filename: Option<String>,
+    len: Option<u64>,
+}
+
+/// The head of a request, and what it may do.
+struct Head {
+    parts: Parts,
+    grant: Grant,
+}
+
+impl Asked {
+    fn of<F: Files>(
+        files: &F,
+        hand: &Hand<F>,
+        settings: &Settings,
+        kind: Option<UploadKind>,
+        request: Request,
+    ) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let grant = settings.authority.check(&parts, Scope::Write, Some(hand.group()))?;
+        check_group(&parts, hand.group())?;
+        let mut terms = Terms::of(&parts, kind)?;
+        if hand.is_member() {
+            terms.by_member(hand.group() == files.group())?;
+        }
+        let (body, digests) = digest::watch(&parts.headers, body)?;
+        let base = base_url(&parts.headers);
+        let waits = parts.headers.contains_key(EXPECT);
+        let content = if terms.is_form {
+            Content::Form(Box::new(Head { parts, grant }))
+        } else {
+            let (ext, filename) = terms::name_of(&parts)?;
+            grant.limits.check_ext(&settings.mime, ext)?;
+            let named = Named { ext, filename, len: content_length(&parts.headers) };
+            let keyed = repeat::has_key(&parts.headers).then(|| Box::new(Head { parts, grant }));
+            Content::Raw { named, keyed }
+        };
+        Ok(Self { terms, body, digests, base, waits, content })
     }
 }
 
-async fn store<F: Files>(
+impl Content {
+    fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Raw { keyed, .. } => keyed.as_deref(),
+            Self::Form(head) => Some(head),
+        }
+    }
+}
+
+/// No `async fn`, which would have room for its arguments twice; what is rare or does not last is boxed.
+fn store<F: Files>(
     files: Arc<F>,
     hand: Hand<F>,
-    settings: &Settings,
-    kind: Option<UploadKind>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let grant = settings.authority.check(&parts, Scope::Write, Some(hand.group()))?;
-    check_group(&parts, hand.group())?;
-    let mut terms = Terms::of(&parts, kind)?;
-    if hand.is_member() {
-        terms.by_member(hand.group() == files.group())?;
-    }
-    let (body, digests) = digest::watch(&parts.headers, body)?;
-    let base = base_url(&parts.headers);
-    let claim = match repeat::turn(&*files, &grant.who, &parts, &mut terms, base.as_deref()).await? {
-        Turn::Once(claim) => claim,
-        Turn::Again(response) => {
-            // A client that waits for "100 Continue" sends nothing before, and need not.
-            if !parts.headers.contains_key(EXPECT) {
-                Incoming { body, patience: settings.body_timeout }.discard().await;
+    settings: Arc<Settings>,
+    asked: Asked,
+) -> impl Future<Output = Result<Response, Problem>> + Send {
+    let Asked { mut terms, body, digests, base, waits, content } = asked;
+    async move {
+        let mut claim = None;
+        if let Some(Head { parts, grant }) = content.head() {
+            let base = base.as_deref();
+            match Box::pin(repeat::turn(&*files, &grant.who, parts, &mut terms, base)).await? {
+                Turn::Once(own) => claim = own,
+                Turn::Again(response) => {
+                    if !waits {
+                        Incoming { body, patience: settings.body_timeout }.discard().await;
+                    }
+                    return Ok(response);
+                }
             }
-            return Ok(response);
         }
-    };
-    if hand.is_member() {
-        terms.token = None;
+        if hand.is_member() {
+            terms.token = None;
+        }
+        let uploads = match content {
+            Content::Raw { named, keyed } => {
+                drop(keyed);
+                let body = Incoming { body, patience: settings.body_timeout };
+                receive(&hand, &terms, named, waits, body).await?
+            }
+            Content::Form(head) => {
+                let Head { parts, grant } = *head;
+                let request = Request::from_parts(parts, body);
+                let received = multipart::receive(&hand, &settings, &grant.limits, &mut terms, request);
+                Box::pin(received).await?
+            }
+        };
+        let digest = digests.check(settings.body_timeout).await?;
+        match claim {
+            None => {
+                let made = uploads.commit(&hand, &terms).await?;
+                let changed = changed(&made);
+                Ok(told(respond(&answer(made, base.as_deref(), digest, terms.durability)), changed))
+            }
+            Some(claim) => Box::pin(finish(hand, claim, uploads, terms, base, digest)).await,
+        }
     }
-    let uploads = if terms.is_form {
-        multipart::receive(&hand, settings, &grant.limits, &mut terms, Request::from_parts(parts, body))
-            .await?
-    } else {
-        receive(&hand, settings, &grant.limits, &terms, &parts, body).await?
-    };
-    let digest = digests.check(settings.body_timeout).await?;
-    let Some(claim) = claim else {
-        let made = uploads.commit(&hand, &terms).await?;
-        let changed = changed(&made);
-        return Ok(told(respond(&answer(made, base.as_deref(), digest, terms.durability)), changed));
-    };
+}
+
+/// Commits an upload with an idempotency key. A client that goes away does not leave open what became of it.
+async fn finish<W: Writes>(
+    hand: W,
+    claim: Claim,
+    uploads: Arrived<W::Upload>,
+    terms: Terms,
+    base: Option<String>,
+    digest: Option<String>,
+) -> Result<Response, Problem> {
     let finish = async move {
         let made = match uploads.commit(&hand, &terms).await {
             Ok(made) => made,
@@ -130,7 +227,6 @@ async fn store<F: Files>(
         noted.unwrap_or_else(|error| repeat::not_noted(&error));
         Ok(told(respond(&answer), changed))
     };
-    // A client that goes away does not leave open what became of its key.
     let finished = tokio::spawn(finish).await;
     finished.unwrap_or_else(|error| {
         Err(write_failed(WriteError::Io {
@@ -160,24 +256,19 @@ pub(crate) enum Arrived<U> {
 
 /// Receives a raw body.
 async fn receive<W: Writes>(
-    files: &W,
-    settings: &Settings,
-    limits: &UploadLimits,
+    hand: &W,
     terms: &Terms,
-    parts: &Parts,
-    body: Body,
+    named: Named,
+    waits: bool,
+    mut body: Incoming,
 ) -> Result<Arrived<W::Upload>, Problem> {
-    let (ext, filename) = terms::name_of(parts)?;
-    limits.check_ext(&settings.mime, ext)?;
-    let len = content_length(&parts.headers);
+    let Named { ext, filename, len } = named;
     let spec = terms.spec(ext, filename.as_deref(), len);
-    let mut body = Incoming { body, patience: settings.body_timeout };
     if len.is_some_and(|len| len <= SMALL) {
         return Ok(Arrived::Small(spec, body.all().await?, filename));
     }
-    let begun = files.begin(spec).await.map_err(write_failed);
-    // A client that waits for "100 Continue" sends nothing before, and reading would ask it to.
-    let untouched = begun.is_err() && parts.headers.contains_key(EXPECT);
+    let begun = Box::pin(hand.begin(spec)).await.map_err(write_failed);
+    let untouched = waits && begun.is_err();
     let poured = match begun {
         Ok(mut upload) => body.pour(&mut upload).await.map(|()| upload),
         Err(problem) => Err(problem),
@@ -190,31 +281,38 @@ async fn receive<W: Writes>(
 
 impl<U: Upload> Arrived<U> {
     /// Makes all files visible. If one fails, the error says which are stored by then.
-    async fn commit(self, files: &impl Writes<Upload = U>, terms: &Terms) -> Result<Vec<Made>, Problem> {
-        let uploads = match self {
+    async fn commit(self, hand: &impl Writes<Upload = U>, terms: &Terms) -> Result<Vec<Made>, Problem> {
+        match self {
             Self::Small(spec, pieces, filename) => {
-                let made = files.put(spec, pieces).await.map_err(write_failed)?;
-                return Ok(vec![(made, filename)]);
+                let made = hand.put(spec, pieces).await.map_err(write_failed)?;
+                Ok(vec![(made, filename)])
             }
-            Self::Begun(uploads) => uploads,
-        };
-        let mut made: Vec<Made> = Vec::new();
-        for (mut upload, filename) in uploads {
-            upload.set_metadata(terms.metadata(filename.as_deref()));
-            match upload.commit().await {
-                Ok(committed) => made.push((committed, filename)),
-                Err(error) if made.is_empty() => return Err(write_failed(error)),
-                Err(error) => {
-                    let stored: Vec<String> = made.iter().map(|(file, _)| file.id.to_string()).collect();
-                    let status = write_failed(error).status();
-                    let detail =
-                        format!("only these files were stored: {}; send the others again", stored.join(", "));
-                    return Err(Problem::new(status, "partly_stored", detail));
-                }
+            Self::Begun(uploads) => Box::pin(commit_all(uploads, terms)).await,
+        }
+    }
+}
+
+/// Makes files visible one by one.
+async fn commit_all(
+    uploads: Vec<(impl Upload, Option<String>)>,
+    terms: &Terms,
+) -> Result<Vec<Made>, Problem> {
+    let mut made: Vec<Made> = Vec::new();
+    for (mut upload, filename) in uploads {
+        upload.set_metadata(terms.metadata(filename.as_deref()));
+        match upload.commit().await {
+            Ok(committed) => made.push((committed, filename)),
+            Err(error) if made.is_empty() => return Err(write_failed(error)),
+            Err(error) => {
+                let stored: Vec<String> = made.iter().map(|(file, _)| file.id.to_string()).collect();
+                let status = write_failed(error).status();
+                let detail =
+                    format!("only these files were stored: {}; send the others again", stored.join(", "));
+                return Err(Problem::new(status, "partly_stored", detail));
             }
         }
-        Ok(made)
     }
+    Ok(made)
 }
 
 /// A stored file and the name that it had.
@@ -361,7 +459,8 @@ impl Incoming {
         let mut gather = Gather::default();
         let mut piece = gather.next(self).await?;
         while let Some(bytes) = piece {
-            let (written, next) = tokio::join!(upload.write(bytes), gather.next(self));
+            // Boxed: the client is waited for much longer.
+            let (written, next) = tokio::join!(Box::pin(upload.write(bytes)), gather.next(self));
             written.map_err(write_failed)?;
             piece = next?;
         }
