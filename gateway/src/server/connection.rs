@@ -1,6 +1,7 @@
 //! One connection: which HTTP it speaks, hyper with its timeouts, and the end by a drain.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -65,16 +66,20 @@ pub(super) struct Serving<A> {
 
 impl<A: App> Serving<A> {
     /// Serves in clear text until the end.
-    pub(super) async fn clear(self, stream: TcpStream) {
+    ///
+    /// No `async fn`, which would have room for its arguments twice.
+    pub(super) fn clear(self, stream: TcpStream) -> impl Future<Output = ()> + Send {
         let io = FileIo::new(stream);
         let queue = io.queue();
-        let end = self.http1(io, Some(&queue)).await;
-        if end.is_http2() && self.requests.limits.http2 {
-            let io = Rewind::new(end.unread, end.io.into_inner());
-            Box::pin(http2::serve(self, io)).await;
-        } else {
-            let mut stream = end.io.into_inner().into_inner();
-            self.part(end.why, &mut stream).await;
+        async move {
+            let end = self.http1(io, Some(&queue)).await;
+            if end.is_http2() && self.requests.limits.http2 {
+                let io = Rewind::new(end.unread, end.io.into_inner());
+                Box::pin(http2::serve(self, io)).await;
+            } else {
+                let mut stream = end.io.into_inner().into_inner();
+                self.part(end.why, &mut stream).await;
+            }
         }
     }
 

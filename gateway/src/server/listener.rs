@@ -1,10 +1,12 @@
 //! A listening socket and its accept loop.
 
+use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use protocol::config::web_conf::ListenOn;
 use rustix::net::sockopt;
 use socket2::SockRef;
@@ -124,31 +126,51 @@ impl HttpServer {
     }
 }
 
-/// Serves a connection, if its address may have another one.
-async fn serve(
-    mut serving: Serving<impl App>,
+/// Serves a connection, once it is known whose it is.
+fn serve<A: App>(
+    mut serving: Serving<A>,
     mut stream: TcpStream,
     on: ListenOn,
     edge: Edge,
-    mut place: Place,
-) {
-    if on.proxy_protocol && !learn_client(&mut serving, &mut stream).await {
-        return;
+    place: Place,
+) -> impl Future<Output = ()> + Send {
+    if !on.proxy_protocol {
+        return begin(serving, stream, on, &edge, place).left_future();
     }
+    let learned = async move {
+        if learn_client(&mut serving, &mut stream).await {
+            begin(serving, stream, on, &edge, place).await;
+        }
+    };
+    learned.boxed().right_future()
+}
+
+/// Serves a connection, if its address may have another one. Idle ones are many: those in clear text shall need no room for
+/// a handshake, nor any for what is rare.
+fn begin<A: App>(
+    serving: Serving<A>,
+    mut stream: TcpStream,
+    on: ListenOn,
+    edge: &Edge,
+    mut place: Place,
+) -> impl Future<Output = ()> + Send + use<A> {
     let Requests { from, limits, .. } = &serving.requests;
     let has_place = place.claim(from.proxied.unwrap_or(from.peer).ip(), limits.connections_per_address);
-    match (on.ssl, edge.tls()) {
+    let served = match (on.ssl, edge.tls()) {
         _ if !has_place => {
             debug!(peer = %from.peer, "connection refused, the address has enough");
-            if !on.ssl {
-                refusal::send(&mut stream, refusal::NO_PLACE_FOR_ADDRESS).await;
-            }
+            let refused = async move {
+                if !on.ssl {
+                    refusal::send(&mut stream, refusal::NO_PLACE_FOR_ADDRESS).await;
+                }
+            };
+            refused.boxed().right_future()
         }
-        // Boxed, so that connections in clear text need no room for a handshake.
-        (true, Some(tls)) => Box::pin(serving.secure(stream, Arc::clone(tls))).await,
-        (true, None) => {}
-        (false, _) => serving.clear(stream).await,
-    }
+        (true, Some(tls)) => serving.secure(stream, Arc::clone(tls)).boxed().right_future(),
+        (true, None) => ready(()).boxed().right_future(),
+        (false, _) => serving.clear(stream).left_future(),
+    };
+    served.map(move |()| drop(place))
 }
 
 /// Reads what a proxy in front says; false if the connection has to end.
