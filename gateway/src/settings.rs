@@ -27,6 +27,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// What is done about files that only other members have.
     pub response_mode: ResponseMode,
+    /// Scheme, host and perhaps a path under which the trackers send clients here, if it is not the own address.
+    pub advertise_url: Option<String>,
     /// Bytes of memory for files that are kept ready; from the start on.
     pub(crate) file_cache: u64,
     /// Uploads that are continued.
@@ -56,6 +58,7 @@ impl Settings {
             authority: Authority::new(Writers::Loopback, None),
             body_timeout: Duration::from_secs(60),
             response_mode: ResponseMode::default(),
+            advertise_url: None,
             file_cache: FileUrlConf::default().file_cache,
             resumable: ResumableConf::default(),
             urls: FileUrls::of(&FileUrlConf::default()),
@@ -113,6 +116,7 @@ impl Settings {
             authority,
             body_timeout,
             response_mode,
+            advertise_url: conf.advertise_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             resumable: conf.resumable.clone(),
             policy,
             access_log,

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::address::STORAGE_HTTP_PORT;
+use crate::browser;
 use crate::cluster::{Cluster, Daemon};
 use crate::conformance::{clients, scripts};
 use crate::content::content;
@@ -46,6 +47,52 @@ async fn tus_js_client_joins_parts_after_kills() {
     survive(Command::new("node").arg(scripts().join("tus-upload.js")), &["3"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tuspy_begins_at_the_tracker() {
+    let program = clients().join("venv/bin/python");
+    if !program.exists() {
+        return skipped("tuspy_begins_at_the_tracker", "no virtual environment of Python");
+    }
+    begin_at_the_tracker(|tracker, file| {
+        let mut client = Command::new(program);
+        client.arg(scripts().join("tuspy_upload.py")).arg(format!("{tracker}/v1/uploads")).arg(file);
+        client
+    })
+    .await;
+}
+
+/// As browsers do; outside of them tus-js-client follows no redirects.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tus_js_client_begins_at_the_tracker() {
+    let is_here = |name: &str| clients().join("node_modules").join(name).join("package.json").exists();
+    let browser = browser::installed().filter(|_| is_here("tus-js-client") && is_here("playwright-core"));
+    let Some(browser) = browser else {
+        return skipped("tus_js_client_begins_at_the_tracker", "needs chromium, node and npm");
+    };
+    begin_at_the_tracker(|tracker, file| {
+        let mut client = Command::new("node");
+        client.arg(scripts().join("tus-browser.js")).arg(tracker).arg(file).env("FDFS_BROWSER", browser);
+        client
+    })
+    .await;
+}
+
+/// Lets a client upload a file that knows the tracker's address only.
+async fn begin_at_the_tracker(client: impl FnOnce(&str, &Path) -> Command) {
+    let cluster = Cluster::start().await;
+    let bytes = content(10 << 20, 3);
+    let file = cluster.dir.path().join("file.bin");
+    std::fs::write(&file, &bytes).expect("the scratch directory can be written");
+    let mut client = client(&cluster.tracker.url(""), &file);
+    let ended = Process::start(client.env("FDFS_CLIENTS_DIR", clients()))
+        .ended_within(Duration::from_secs(120))
+        .await;
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+    let url = ended.stdout.trim();
+    assert!(url.starts_with(&cluster.node.url("/v1/uploads/")), "{url}");
+    assert_stored(&cluster, url, &bytes).await;
+}
+
 /// Lets a client upload a file while the node is killed three times, and reads the file back in two ways.
 async fn survive(client: &mut Command, more: &[&str]) {
     let mut cluster = Cluster::start().await;
@@ -65,7 +112,11 @@ async fn survive(client: &mut Command, more: &[&str]) {
     let ended = client.ended_within(Duration::from_secs(120)).await;
     assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
 
-    let url = ended.stdout.trim();
+    assert_stored(&cluster, ended.stdout.trim(), &bytes).await;
+}
+
+/// The upload at this URL is a file of these bytes, by HTTP and natively.
+async fn assert_stored(cluster: &Cluster, url: &str, bytes: &[u8]) {
     let answer = Client::new().head(url).header("tus-resumable", "1.0.0").send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
     let file_id = answer.headers()["fdfs-file-id"].to_str().expect("text").to_owned();

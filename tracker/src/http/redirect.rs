@@ -23,6 +23,8 @@ use super::{App, Client, not_found, tickets};
 use crate::app::Shared;
 use crate::state::{Cluster, Door, Group, Wanted};
 
+/// Where resumable uploads begin.
+const UPLOADS: &str = "/v1/uploads";
 /// Whole size of a resumable upload (tus 1.0, creation).
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 /// A storage tells where it serves HTTP right after it has become active; so long it is awaited.
@@ -63,7 +65,14 @@ pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Re
     let proven = grant.filter(|grant| grant.who != ANONYMOUS);
     let query = proven.and_then(|grant| tickets::for_redirect(&shared, &grant, &place, uri));
     let query = query.or_else(|| uri.query().map(str::to_owned));
+    let query = if uri.path() == UPLOADS { Some(marked(query)) } else { query };
     redirect_with(&place.base, uri.path(), query.as_deref())
+}
+
+/// A query that says that the request was sent on: the node then answers a URL with its own address in it. Many clients of tus
+/// take a path to be one of this tracker.
+fn marked(query: Option<String>) -> String {
+    query.map(|query| format!("{query}&")).unwrap_or_default() + "redirect=1"
 }
 
 /// A storage for an upload over HTTP.

@@ -12,11 +12,14 @@ use super::checksum::Checksum;
 use super::headers::{CONCAT, Concat, LENGTH, TUS_MEDIA_TYPE, length_of_creation, one};
 use super::metadata::Told;
 use super::{PATIENCE, answer, check, check_length, expires, failed, finish, join, locked, other_version};
+use crate::elsewhere::is_hop;
 use crate::files::Files;
 use crate::partials::{Completion, Partial, PartialSpec, Partials, Role};
 use crate::problem::Problem;
+use crate::query::QueryString;
 use crate::rest::Served;
-use crate::rest::upload::bad;
+use crate::rest::upload::{bad, base_url};
+use crate::settings::Settings;
 
 /// Answers it.
 pub(super) async fn serve<F: Files>(
@@ -41,7 +44,7 @@ pub(super) async fn serve<F: Files>(
                 ));
             }
             let text = one(&parts.headers, &CONCAT)?.unwrap_or_default().to_owned();
-            return join::serve(served, &settings, grant, told, text, &ids).await;
+            return join::serve(served, (&settings, parts), grant, told, text, &ids).await;
         }
     };
     let len = length_of_creation(&parts.headers)?;
@@ -69,14 +72,24 @@ pub(super) async fn serve<F: Files>(
         partial.remove().await.map_err(failed)?;
         return Err(problem);
     }
-    Ok(created(&partial))
+    Ok(created(&settings, parts, &partial))
 }
 
 /// The answer with the URL of an upload.
-pub(super) fn created(partial: &impl Partial) -> Response {
+pub(super) fn created(settings: &Settings, parts: &Parts, partial: &impl Partial) -> Response {
     let mut response = answer::state(StatusCode::CREATED, partial.state());
-    answer::put(response.headers_mut(), LOCATION, format_args!("/v1/uploads/{}", partial.id()));
+    let base = base_of(settings, parts).unwrap_or_default();
+    answer::put(response.headers_mut(), LOCATION, format_args!("{base}/v1/uploads/{}", partial.id()));
     response
+}
+
+/// What comes before the path of an upload that a tracker sent here: many clients take a path to be one of the tracker they
+/// asked. Others get the path alone, which is right whatever stands before this node.
+fn base_of(settings: &Settings, parts: &Parts) -> Option<String> {
+    if !is_hop(&parts.headers, QueryString::of(&parts.uri)) {
+        return None;
+    }
+    settings.advertise_url.clone().or_else(|| base_url(&parts.headers))
 }
 
 /// Whether a request brings content.

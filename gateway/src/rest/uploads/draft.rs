@@ -92,7 +92,7 @@ pub(super) async fn create<F: Files>(
             Ok(inconsistent())
         }
         Ok(None) => {
-            let mut response = created(&partial);
+            let mut response = created(&settings, parts, &partial);
             response.headers_mut().insert(COMPLETE, NO);
             answer::put(response.headers_mut(), LIMIT, limits_of(&settings, partial.state()));
             Ok(response)

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use http::request::Parts;
 
 use super::create::created;
 use super::metadata::Told;
@@ -20,7 +21,7 @@ const KEPT: i64 = 3600;
 /// Answers it.
 pub(super) async fn serve<F: Files>(
     served: &Served<F>,
-    settings: &Settings,
+    (settings, parts): (&Settings, &Parts),
     grant: Grant,
     told: Told,
     text: String,
@@ -60,7 +61,7 @@ pub(super) async fn serve<F: Files>(
         whole.remove().await.map_err(failed)?;
         return Err(problem);
     }
-    Ok(created(&whole))
+    Ok(created(settings, parts, &whole))
 }
 
 /// Copies the parts, and makes the file of them.

@@ -456,3 +456,26 @@ async fn pages_of_this_machine_may_read_the_answers_others_only_with_a_token() {
     let with_token = [foreign[0], foreign[1], ("access-control-request-headers", "authorization")];
     check(&place.ask("OPTIONS", "/v1/uploads", &with_token, "").await, false);
 }
+
+/// Clients take a path to be one of the tracker that sent them here.
+#[tokio::test]
+async fn who_was_sent_here_by_a_tracker_hears_the_whole_url() {
+    let asked = async |place: &Place, target: &str, more: (&str, &str)| {
+        let headers = [("host", "files.example:8888"), ("upload-length", "3"), more];
+        let answer = place.tus("POST", target, &headers, "").await;
+        assert_eq!(answer.status, 201);
+        let (base, id) = answer.header("location").split_once("/v1/uploads/").expect("an upload's URL");
+        let url = format!("/v1/uploads/{id}");
+        assert_eq!(place.patch(&url, 0, "abc").await.status, 204);
+        base.to_owned()
+    };
+    let place = Place::new();
+    assert_eq!(asked(&place, "/v1/uploads", ("x-a", "b")).await, "");
+    for concat in [("x-a", "b"), ("upload-concat", "partial")] {
+        assert_eq!(asked(&place, "/v1/uploads?redirect=1", concat).await, "http://files.example:8888");
+    }
+    let url = Some("https://cdn.example/a".to_owned());
+    let place = Place::with(|settings| settings.advertise_url = url);
+    assert_eq!(asked(&place, "/v1/uploads?redirect=1", ("x-a", "b")).await, "https://cdn.example/a");
+    assert_eq!(asked(&place, "/v1/uploads", ("x-a", "b")).await, "");
+}
