@@ -16,6 +16,7 @@ mod conformance;
 mod console;
 mod content;
 mod crash;
+mod crash_metadata;
 mod curl_lines;
 mod daemons;
 mod dev;

@@ -23,7 +23,9 @@ use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::shelves::{Reader, Shelves, StorePath};
 use super::space::Space;
-use super::{InitFlag, Inner, RecoveryFlag, Rules, StoreError, orphans, path_marks, temporary, under_change};
+use super::{
+    InitFlag, Inner, RecoveryFlag, Rules, StoreError, orphans, partial, path_marks, temporary, under_change,
+};
 
 /// Opens everything. Blocking.
 pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreError> {
@@ -137,6 +139,7 @@ fn open_path(
         make_sub_dirs(&dir, count)?;
     }
     temporary::remove_leftovers(&dir)?;
+    partial::remove_leftovers(&dir)?;
     let threads =
         usize::try_from(conf.disk_threads.disk_writer_threads.max(conf.disk_threads.disk_reader_threads))
             .unwrap_or(1)

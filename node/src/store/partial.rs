@@ -31,6 +31,7 @@ use super::upload::{self, gone};
 use super::{Inner, Store, io_failed};
 use content::{Content, Found};
 use note::Note;
+pub(super) use sweep::remove_leftovers;
 
 /// Below `data`.
 const DIR: &str = ".uploads";

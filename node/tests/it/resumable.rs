@@ -285,6 +285,22 @@ async fn what_a_kill_left_without_a_state_is_removed_after_a_while() {
 }
 
 #[tokio::test]
+async fn a_start_removes_what_has_no_state_and_states_half_written() {
+    let mut alone = Alone::open("");
+    let (kept, lost) = (alone.begun(whole(9), b"hello").await, alone.begun(whole(9), b"hello").await);
+    fs::remove_file(alone.state(lost)).unwrap();
+    let halves = [kept, lost].map(|id| alone.data().join(format!(".uploads/{id}.tmp")));
+    let other = alone.data().join(".uploads/notes.tmp");
+    for file in halves.iter().chain([&other]) {
+        fs::write(file, "version=1").unwrap();
+    }
+    alone.reopen();
+    assert!(!alone.part(lost).exists() && halves.iter().all(|half| !half.exists()));
+    assert!(other.exists(), "what is nobody's upload is somebody else's");
+    assert_eq!(alone.store.open(kept).await.unwrap().state().offset, 5);
+}
+
+#[tokio::test]
 async fn one_at_a_time_has_an_upload() {
     let alone = Alone::open("");
     let id = alone.begun(whole(9), b"hello").await;

@@ -44,9 +44,14 @@ impl Note {
         Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no state of an upload"))
     }
 
+    /// What it is called while it is written. A kill may leave it; the next start removes it.
+    pub(super) fn temporary(id: PartialId) -> String {
+        format!("{DIR}/{id}.tmp")
+    }
+
     /// Writes it, to the disk if that is wanted. Blocking.
     pub(super) fn save(&self, dir: &DataDir, id: PartialId, syncs: bool) -> io::Result<()> {
-        let temporary = format!("{DIR}/{id}.tmp");
+        let temporary = Self::temporary(id);
         let mut file = match dir.create(&temporary) {
             // A kill left it.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,4 +1,4 @@
-//! Removes uploads whose time is over, and what kills left of others.
+//! Removes uploads whose time is over, and what kills left of others: content that has no state yet, states half written.
 
 use std::fs;
 use std::io;
@@ -11,11 +11,11 @@ use tracing::{info, warn};
 use super::super::data_dir::DataDir;
 use super::super::layout::unix_seconds;
 use super::super::locks::Locks;
-use super::super::{Inner, Store};
+use super::super::{Inner, Store, StoreError};
 use super::note::Note;
 use super::{DIR, content};
 
-/// A file without a state that is older than this belongs to no upload that is just being made.
+/// Content without a state that is older than this belongs to no upload that is just being made.
 const GRACE: Duration = Duration::from_secs(3600);
 
 impl Store {
@@ -38,26 +38,49 @@ impl Store {
     }
 }
 
-fn sweep(store: &Inner, dir: &DataDir, now: SystemTime) -> io::Result<usize> {
+/// Removes what kills left, at start, while nobody makes an upload. Blocking.
+pub(in super::super) fn remove_leftovers(dir: &DataDir) -> Result<(), StoreError> {
+    each(dir, |_, id, kind| match kind {
+        "tmp" => dir.unlink(&Note::temporary(id)),
+        "part" if is_missing(Note::load(dir, id)) => dir.unlink(&content::name(id)),
+        _ => Ok(()),
+    })
+    .map_err(StoreError::io("remove what was left of uploads in", dir.path()))
+}
+
+/// The files of uploads, by their ends.
+fn each(
+    dir: &DataDir,
+    mut visit: impl FnMut(&fs::DirEntry, PartialId, &str) -> io::Result<()>,
+) -> io::Result<()> {
     let entries = match fs::read_dir(dir.path().join(DIR)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
-    let mut count = 0;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let Some((id, kind)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
-        let Some(id) = PartialId::parse(id) else { continue };
+        if let Some(id) = PartialId::parse(id) {
+            visit(&entry, id, kind)?;
+        }
+    }
+    Ok(())
+}
+
+fn sweep(store: &Inner, dir: &DataDir, now: SystemTime) -> io::Result<usize> {
+    let mut count = 0;
+    each(dir, |entry, id, kind| {
         let is_over = match kind {
             "state" => Note::load(dir, id).is_ok_and(|note| note.state.expires <= unix_seconds(now)),
-            "part" => is_old(&entry, now) && is_missing(Note::load(dir, id)),
+            "part" => is_old(entry, now) && is_missing(Note::load(dir, id)),
             _ => false,
         };
         if is_over && remove_unused(&store.partials, dir, id)? {
             count += 1;
         }
-    }
+        Ok(())
+    })?;
     Ok(count)
 }
 
