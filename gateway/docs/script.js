@@ -329,6 +329,11 @@ function draw() {
 function reveal() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target) return;
+  if (target.closest('[hidden]')) {
+    // The search has it not.
+    $('find').value = '';
+    find();
+  }
   if (target instanceof HTMLDetailsElement) {
     target.open = true;
     target.querySelector('summary').focus({ preventScroll: true });

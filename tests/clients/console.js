@@ -525,6 +525,43 @@ const scenarios = {
     visit.errors = visit.errors.filter((text) => !text.includes('401'));
     await visit.end();
   },
+
+  /** `/docs` lists the operations of the document, and sends one: its name, a parameter and its value, part of the answer. */
+  async docs(browser) {
+    const [operation, parameter, value, expected] = given;
+    const visit = await Visit.begin(browser);
+    const document = await (await fetch(`${tracker}/openapi.json`)).json();
+    const all = Object.values(document.paths).flatMap((item) => Object.values(item).map((one) => one.operationId));
+    await visit.page.goto(`${tracker}/docs`);
+    const operations = visit.page.locator('details.operation');
+    await operations.first().waitFor();
+    const listed = await operations.evaluateAll((elements) => elements.map((element) => element.id));
+    assert.deepEqual(listed.sort(), all.filter(Boolean).sort());
+    await operations.first().locator('> summary').click();
+    await operations.evaluateAll((elements) => elements.forEach((element) => (element.open = true)));
+    await visit.page.waitForFunction((count) => document.querySelectorAll('form.try').length === count, listed.length);
+
+    await visit.page.getByLabel('Find').fill(operation);
+    const found = visit.page.locator(`#${operation}`);
+    await found.waitFor();
+    assert.equal(await visit.page.locator('#healthz').isVisible(), false, 'only what is looked for is shown');
+    const form = found.locator('form.try');
+    await form.getByLabel(parameter, { exact: true }).fill(value);
+    const line = await form.locator('.line pre').textContent();
+    assert(line.startsWith('curl ') && line.includes(value.split('/').pop()), line);
+    const asked = visit.page.waitForResponse((answer) => answer.request().resourceType() === 'fetch');
+    await form.getByRole('button', { name: 'Send' }).click();
+    assert.equal((await asked).status(), 200);
+    await form.locator('.status', { hasText: '200' }).waitFor();
+    const answered = await form.locator('> .wide pre').last().textContent();
+    assert(answered.includes(expected), answered);
+    await visit.picture(`docs-${operation}`);
+
+    await visit.page.goto(`${tracker}/docs#code-no_such_file`);
+    await visit.page.locator('#code-no_such_file').waitFor();
+    // The icon is in the page itself.
+    await visit.end(['']);
+  },
 };
 
 async function main() {

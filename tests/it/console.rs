@@ -175,12 +175,17 @@ fn host(cluster: &Cluster) -> String {
 }
 
 /// For scenarios that ask for nothing.
-async fn nobody(what: &str) -> String {
+pub(crate) async fn nobody(what: &str) -> String {
     panic!("nobody does this: {what}")
 }
 
 /// Runs a scenario of the script against the tracker at `url`; `oblige` does what it asks for, and answers it.
-async fn visit(scenario: &str, url: &str, arguments: &[&str], mut oblige: impl AsyncFnMut(&str) -> String) {
+pub(crate) async fn visit(
+    scenario: &str,
+    url: &str,
+    arguments: &[&str],
+    mut oblige: impl AsyncFnMut(&str) -> String,
+) {
     let installed = clients().join("node_modules/playwright-core/package.json").exists();
     let Some(browser) = browser::installed().filter(|_| installed) else {
         return skipped(scenario, "needs chromium, node and npm playwright-core (tests/clients/install)");

@@ -20,6 +20,7 @@ mod crash_metadata;
 mod curl_lines;
 mod daemons;
 mod dev;
+mod docs_page;
 mod gateway;
 mod group;
 mod hostile;
