@@ -54,7 +54,8 @@ pub struct OpenFile {
     pub modified: SystemTime,
     /// Whether the content can change under this name (appenders, slaves): then the ID makes no strong ETag.
     pub mutable: bool,
-    /// Of a file of its own: those of a version that [`Files::version`] still has need not be opened again.
+    /// Of a file of its own under its own name: those of a version that [`Files::version`] still has need not be opened again.
+    /// Members of trunk files and what links lead to have none.
     pub version: Option<Version>,
 }
 
@@ -142,6 +143,11 @@ impl SmallRead {
             Self::Large(file) => file.version,
         }
     }
+
+    /// Whether [`Files::described`] has to be asked: what has no version has no mark, so only the metadata itself tells.
+    pub(crate) fn may_be_described(&self) -> bool {
+        self.version().is_none_or(|version| version.is_marked())
+    }
 }
 
 /// Why a node does not serve yet, or no longer.
@@ -183,6 +189,9 @@ pub trait RemoteFile: Send + Sync + 'static {
 
     /// Scheme, host and port under which browsers reach the member.
     fn base_url(&self) -> String;
+
+    /// Its metadata; none if the member does not tell it soon.
+    fn described(&self) -> impl Future<Output = Metadata> + Send;
 
     /// Asks for a part of the content; done when it begins to come.
     fn open(&self, part: Range<u64>) -> impl Future<Output = io::Result<Self::Content>> + Send;
@@ -335,7 +344,7 @@ pub trait Files: Writes {
         None
     }
 
-    /// The metadata of a marked file; none if it cannot be read.
+    /// The metadata of a file that is here, as far as it has to do with reading; none if it cannot be read.
     fn described(&self, _id: &FileId) -> impl Future<Output = Metadata> + Send {
         async { Metadata::default() }
     }

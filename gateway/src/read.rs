@@ -17,7 +17,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use protocol::FileId;
-use protocol::metadata::FILE_NAME;
+use protocol::metadata::{FILE_NAME, Metadata};
 
 use crate::access_log::Upstream;
 use crate::at_hand::{AtHand, Plain};
@@ -79,10 +79,10 @@ pub(crate) async fn serve<F: Files>(
         Ok(Located::Missing | Located::NotFound) => return not_found(),
         Err(error) => return unreadable(&id, &error),
     };
-    let (disposition, lives) = match found.is_marked() {
+    let (disposition, lives) = match found.may_be_described() {
         true => {
             // Boxed: few files are, and each connection has room for the largest answer.
-            let metadata = Box::pin(files.described(&id)).await;
+            let metadata = Box::pin(found.described(&*files, &id)).await;
             (asked.header(metadata.get(FILE_NAME)), Lives::of(&metadata, SystemTime::now()))
         }
         false => (asked.header(None), Lives::On),
@@ -269,11 +269,18 @@ enum Found<R> {
 }
 
 impl<R: RemoteFile> Found<R> {
-    /// Whether its metadata has to do with reading it.
-    fn is_marked(&self) -> bool {
+    /// Whether its metadata may have to do with reading it.
+    fn may_be_described(&self) -> bool {
         match self {
-            Self::Here(read) => read.version().is_some_and(|version| version.is_marked()),
-            Self::Elsewhere(_) => false,
+            Self::Here(read) => read.may_be_described(),
+            Self::Elsewhere(_) => true,
+        }
+    }
+
+    async fn described(&self, files: &impl Files, id: &FileId) -> Metadata {
+        match self {
+            Self::Here(_) => files.described(id).await,
+            Self::Elsewhere(file) => file.described().await,
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) use standpoint::{Member, Standpoint};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for a member's answer, connecting included.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for what a file's name was, which nobody misses much: the content is on its way.
+const DESCRIPTION_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest answer that is no content: metadata.
 const MAX_ANSWER: u64 = 1 << 20;
 
@@ -129,6 +131,14 @@ impl Remote {
             call::<Bytes>(pool.clone(), connection, Command::GET_METADATA, frame.clone())
         });
         asked.await.map(|(_, (_, text))| text)
+    }
+
+    /// The same from a given member, if it tells soon.
+    async fn metadata_of(&self, at: SocketAddr, id: &FileId) -> Result<Bytes, ClientError> {
+        let (pool, frame) = (self.0.pool.clone(), GetMetadata(id.clone()).to_frame().freeze());
+        let ask = |connection| call::<Bytes>(pool.clone(), connection, Command::GET_METADATA, frame.clone());
+        let patience = self.patience().min(DESCRIPTION_PATIENCE);
+        self.0.ask_member(at, patience, ask).await.map(|(_, text)| text)
     }
 
     /// A part of a file; `len` 0 means to the end. It begins to flow once this returns.

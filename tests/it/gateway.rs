@@ -7,6 +7,8 @@ mod nginx;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use protocol::FileId;
+use protocol::storage::MetadataMode;
 use rustix::process::Signal;
 
 use crate::address::{self, STORAGE_HTTP_PORT};
@@ -18,6 +20,9 @@ use crate::process::{Process, fdfs};
 use crate::theirs::is_here;
 use crate::wait::until;
 use files::{Files, Kind};
+
+/// What a tracker is told so that small files go into trunk files.
+const TRUNK: &str = "use_trunk_file = true\nslot_min_size = 256\nslot_max_size = 64KB\ntrunk_file_size = 4MB";
 
 /// A gateway of ours over the store path of one storage.
 struct Gateway {
@@ -156,6 +161,30 @@ async fn files_missing_on_a_disk_of_ours_come_from_the_other_member() {
     missing_files_are_fetched(&mut Group::start(&[Ours], &[Ours, Ours]).await).await;
 }
 
+/// Trunk files have no mode of their own that could say that one in them had a name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_in_a_trunk_file_gives_the_name_that_it_had() {
+    if !is_here("a_file_in_a_trunk_file_gives_the_name_that_it_had") {
+        return;
+    }
+    let group = Group::start_told(&[Theirs], &[Theirs], TRUNK).await;
+    let (client, at) = (group.client(), group.native(0));
+    let files = Files::make(&client, at, &[Kind::Trunk]).await;
+    let file = &files.0[0];
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let (store, tracker) = (&group.nodes[0].base, group.trackers[0].ip);
+    let gateway = Gateway::start(dir.path(), store, tracker, |conf| conf).await;
+    let id = FileId::parse(&file.id).expect("an ID");
+    for (text, expected) in [("k\x02v", None), ("fdfs.filename\x02a.png", Some("inline; filename=\"a.png\""))]
+    {
+        client.storages.set_metadata(at, &id, MetadataMode::Overwrite, text.into()).await.expect("metadata");
+        let answer = compare::ask(&gateway.url(&format!("/{id}")), &[]).await;
+        let name = answer.headers.get("content-disposition").map(String::as_str);
+        assert_eq!(name, expected);
+        assert!(answer.body == file.content, "{id}");
+    }
+}
+
 /// A site replaces nginx by the gateway: every kind of file, asked for in every way, gives the same bytes, and headers that
 /// differ only where it is meant.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,8 +194,7 @@ async fn a_directory_of_theirs_gives_the_same_bytes_as_nginx_with_the_module() {
         return;
     }
     let Some(program) = nginx::with_module(test) else { return };
-    let trunk = "use_trunk_file = true\nslot_min_size = 256\nslot_max_size = 64KB\ntrunk_file_size = 4MB";
-    let group = Group::start_told(&[Theirs], &[Theirs], trunk).await;
+    let group = Group::start_told(&[Theirs], &[Theirs], TRUNK).await;
     let files = Files::make(&group.client(), group.native(0), &Kind::ALL).await;
     let dir = tempfile::tempdir().expect("a scratch directory");
     let (store, tracker) = (&group.nodes[0].base, group.trackers[0].ip);

@@ -182,7 +182,18 @@ impl Fake {
             LogicName::make(StorePathIndex(0), SubDir::default(), &code(size, content), Some(&slot), &tail);
         let id = FileId { group: self.group(), name };
         self.add_as(&id.to_string(), false, content);
+        self.has_no_version(&id.to_string());
         id
+    }
+
+    /// As trunk files and links have none.
+    pub fn has_no_version(&self, id: &str) {
+        self.0.stored.lock().unwrap().get_mut(id).unwrap().version = None;
+    }
+
+    /// Gives a file metadata.
+    pub fn describe(&self, id: &str, name: &str, value: &str) {
+        self.0.metadata.lock().unwrap().entry(id.to_owned()).or_default().insert(name, value).unwrap();
     }
 
     /// Stores content under a given name.
@@ -383,6 +394,7 @@ impl Drop for FakeChange {
 pub struct FakeRemote {
     store: Fake,
     entry: Entry,
+    metadata: Metadata,
 }
 
 impl RemoteFile for FakeRemote {
@@ -402,6 +414,10 @@ impl RemoteFile for FakeRemote {
 
     fn base_url(&self) -> String {
         MEMBER_URL.to_owned()
+    }
+
+    async fn described(&self) -> Metadata {
+        self.metadata.clone()
     }
 
     async fn open(&self, part: Range<u64>) -> io::Result<FakeContent> {
@@ -550,7 +566,8 @@ impl Files for Fake {
             return Err(FindError::Unreachable);
         }
         let entry = self.0.elsewhere.lock().unwrap().get(&id.to_string()).cloned();
-        entry.map(|entry| FakeRemote { store: self.clone(), entry }).ok_or(FindError::NotFound)
+        let metadata = self.metadata_of(&id.to_string()).unwrap_or_default();
+        entry.map(|entry| FakeRemote { store: self.clone(), entry, metadata }).ok_or(FindError::NotFound)
     }
 
     async fn read_small(&self, id: &FileId, max: usize) -> io::Result<Located<SmallRead>> {
@@ -581,6 +598,10 @@ impl Files for Fake {
 
     fn version(&self, id: &FileId) -> Option<Version> {
         self.0.stored.lock().unwrap().get(&id.to_string())?.version
+    }
+
+    async fn described(&self, id: &FileId) -> Metadata {
+        self.metadata_of(&id.to_string()).unwrap_or_default()
     }
 
     fn names_taken(&self, _: &FileId) -> Option<u64> {
@@ -620,6 +641,7 @@ impl Files for Fake {
         self.check_slave(&kind, name.ext)?;
         let made = self.keep(&kind, name.ext, content);
         self.0.stored.lock().unwrap().get_mut(&made.id.to_string()).unwrap().is_link = true;
+        self.has_no_version(&made.id.to_string());
         Ok(made)
     }
 

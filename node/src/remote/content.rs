@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::{Bytes, BytesMut};
 use protocol::client::{ClientError, Connection, Pool};
 use protocol::file_id::FileKind;
+use protocol::metadata::Metadata;
 use protocol::storage::FileInfo;
 use protocol::wire::DecodeError;
-use protocol::{Command, FileId};
+use protocol::{Command, FileId, Status};
 
 use super::{Miss, Remote};
 
@@ -62,6 +63,17 @@ impl gateway::files::RemoteFile for RemoteFile {
 
     fn base_url(&self) -> String {
         self.remote.base_url(self.at)
+    }
+
+    async fn described(&self) -> Metadata {
+        let told = self.remote.metadata_of(self.at, &self.id).await;
+        told.map(|text| Metadata::parse(&text)).unwrap_or_else(|error| {
+            // Members answer so where there is none.
+            if error.status() != Some(Status::ENOENT) {
+                tracing::debug!(id = %self.id, at = %self.at, %error, "the holder of a file does not tell its metadata");
+            }
+            Metadata::default()
+        })
     }
 
     async fn open(&self, part: Range<u64>) -> io::Result<RemoteContent> {

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use gateway::files::MARK;
 use protocol::LogicName;
 use protocol::daemon::Chain;
+use protocol::file_id::FileKind;
 use protocol::metadata::{EXPIRES, FILE_NAME, Metadata};
 use rustix::fs::{FileType, Mode, fchmod, fstat};
 
 use super::metadata::MAX_FILE;
-use super::shelves::{Reader, StorePath};
+use super::shelves::{Reader, Shelves, StorePath};
 use super::{Inner, read};
 
 /// Whether reads have to look at metadata of this text.
@@ -49,12 +50,27 @@ pub(super) fn described(path: &StorePath, name: &LogicName) -> io::Result<Metada
     Ok(Metadata::parse(&text))
 }
 
+impl Shelves {
+    /// The metadata of a file, or if a link has none, of what it leads to. Blocking.
+    fn described(&self, name: &LogicName) -> io::Result<Metadata> {
+        let described = |name: &LogicName| match self.path(name.store_path()) {
+            Some(path) => described(path, name),
+            None => Ok(Metadata::default()),
+        };
+        let metadata = described(name)?;
+        if !metadata.is_empty() || matches!(name.kind(), Ok(FileKind::Trunk(_))) {
+            return Ok(metadata);
+        }
+        self.link_target(name).map_or(Ok(metadata), |target| described(&target))
+    }
+}
+
 impl Reader {
-    /// The metadata of a marked file; empty if it cannot be read.
+    /// The metadata of a file that may have some which reads need; empty if it cannot be read.
     pub(crate) async fn described(&self, name: &LogicName) -> Metadata {
         let Some(path) = self.0.path(name.store_path()) else { return Metadata::default() };
-        let (own_path, of) = (Arc::clone(path), name.clone());
-        match path.pool.run_short(move || described(&own_path, &of)).await {
+        let (shelves, of) = (Arc::clone(&self.0), name.clone());
+        match path.pool.run_short(move || shelves.described(&of)).await {
             Ok(Ok(metadata)) => metadata,
             Ok(Err(error)) => {
                 tracing::warn!(%name, %error, "metadata cannot be read, the file is answered without it");

@@ -265,7 +265,7 @@ impl Shelves {
         let file = match name.kind() {
             Ok(FileKind::Trunk(slot)) => match trunk::open(self, name, slot) {
                 Ok(trunk::Member::File(file)) => file,
-                Ok(trunk::Member::Link(target)) => self.open_target(&target)?,
+                Ok(trunk::Member::Link(target)) => OpenFile { version: None, ..self.open_target(&target)? },
                 // What members with trunk files send is a file of its own here.
                 Err(ReadError::NotFound) => self.open_following(name)?,
                 Err(error) => return Err(error),
@@ -282,8 +282,8 @@ impl Shelves {
             Err(ReadError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
                 let target = self.link_target(name)?;
                 let file = self.open_target(&target)?;
-                // A link's own name says nothing about its target.
-                Ok(OpenFile { mutable: true, ..file })
+                // A link's own name says nothing about its target, nor the target's version about the link.
+                Ok(OpenFile { mutable: true, version: None, ..file })
             }
             outcome => outcome,
         }

@@ -15,7 +15,7 @@ use protocol::config::storage_conf::Durability;
 use protocol::config::{LocalFacts, StorageConf};
 use protocol::file_id::{FileExt, SlavePrefix, Source};
 use protocol::metadata::Metadata;
-use protocol::storage::MetadataMode;
+use protocol::storage::{CreateLink, MetadataMode};
 use protocol::{FileId, LogicName};
 use tempfile::TempDir;
 
@@ -211,6 +211,24 @@ async fn the_name_that_a_file_had_comes_back_and_follows_its_metadata() {
     let appender = post(&node, "/v1/files?kind=appender&filename=log.txt", "").await;
     let fixed = client.regenerate(at, &appender.name).await.unwrap();
     assert_eq!(disposition(&node, &format!("/{fixed}")).await, "inline; filename=\"log.txt\"");
+
+    let request = CreateLink {
+        group: fixed.group,
+        master: None,
+        ext: FileExt::parse("txt").unwrap(),
+        source: fixed.name.clone(),
+        signature: "x".into(),
+    };
+    let link = client.create_link(at, &request).await.unwrap();
+    // A link has the name of what it leads to, until it has metadata of its own.
+    for (text, expected) in [
+        ("", "inline; filename=\"log.txt\""),
+        ("fdfs.filename\x02own.txt", "inline; filename=\"own.txt\""),
+        ("a\x02b", ""),
+    ] {
+        client.set_metadata(at, &link, MetadataMode::Overwrite, text.into()).await.unwrap();
+        assert_eq!(disposition(&node, &format!("/{link}")).await, expected);
+    }
 }
 
 /// Whether reads of a file look at its metadata.

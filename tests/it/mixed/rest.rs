@@ -285,6 +285,10 @@ async fn uploads(site: &Site) {
     let named = site.to(Method::PUT, "/v1/upload/a.txt?group=group2").body("named");
     let named = id_of(&json_of(named, 201).await);
     site.assert_metadata(&named, b"fdfs.filename\x02a.txt").await;
+    // Its bytes come from the storage of FastDFS, and so does its name.
+    let read = sent(site.to(Method::GET, &format!("/{named}"))).await;
+    assert_eq!(read.headers()["content-disposition"], "inline; filename=\"a.txt\"");
+    assert_eq!(read.text().await.expect("a body"), "named");
     let appender = id_of(&json_of(post("&ext=log&kind=appender").body("a"), 201).await);
     json_of(site.to(Method::PATCH, &format!("/v1/files/{appender}")).body("b"), 200).await;
     site.assert_content(&appender, b"ab").await;

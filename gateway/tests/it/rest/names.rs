@@ -91,3 +91,31 @@ async fn the_end_of_a_path_names_an_upload() {
         assert_refused(&call(&store, method, &path, &[], "").await, 405, "method_not_allowed");
     }
 }
+
+/// Files that have no mode of their own to carry a mark: of those the metadata is looked at each time.
+#[tokio::test]
+async fn files_without_a_mark_give_their_names_too() {
+    let store = Fake::new();
+    let trunk = store.add_in_trunk("jpg", b"content").to_string();
+    let (away, target) = (normal(&store, "content"), normal(&store, "content"));
+    store.move_away(&away);
+    let link = call(&store, "POST", &format!("/v1/files/{target}/links"), &[], "").await.json();
+    let link = link["file_id"].as_str().unwrap();
+    for id in [&*trunk, &*away, link] {
+        let bare = call(&store, "GET", &format!("/{id}"), &[], "").await;
+        assert_eq!((bare.status.as_u16(), bare.header("content-disposition")), (200, ""), "{id}");
+        store.describe(id, "fdfs.filename", "a.jpg");
+        for (query, expected) in [("", "inline"), ("?attname=", "attachment")] {
+            let named = call(&store, "GET", &format!("/{id}{query}"), &[], "").await;
+            let expected = format!("{expected}; filename=\"a.jpg\"");
+            assert_eq!(
+                (named.status.as_u16(), named.header("content-disposition")),
+                (200, &*expected),
+                "{id}"
+            );
+            assert_eq!(named.body, "content");
+        }
+        store.describe(id, "fdfs.expires", "1");
+        assert_refused(&call(&store, "GET", &format!("/{id}"), &[], "").await, 404, "no_such_file");
+    }
+}

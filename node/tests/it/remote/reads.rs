@@ -3,10 +3,15 @@
 use bytes::Bytes;
 use protocol::client::{ClientLimits, Pool, StorageClient};
 use protocol::file_id::{FileExt, SlavePrefix};
-use protocol::storage::{FileCreated, FileInfoFlags, MetadataMode, UploadAppender, UploadHead, UploadSlave};
-use protocol::{FileId, LogicName, Status};
+use protocol::storage::{
+    FileCreated, FileInfo, FileInfoFlags, MetadataMode, UploadAppender, UploadHead, UploadSlave,
+};
+use protocol::wire::Response;
+use protocol::{AddressWidth, Command, FileId, LogicName, Status};
 
-use super::{Lagging, body, header, holder, status};
+use super::{Lagging, body, header, holder, name_by, status};
+use crate::address::fresh;
+use crate::fake_member::{FakeMember, Reply};
 use crate::running::Running;
 
 const LONG: usize = 700_000;
@@ -68,6 +73,42 @@ async fn every_kind_of_file_is_read_through_a_member_that_lacks_it() {
         }
     }
     assert!(!lagging.node.path(&normal).exists(), "a read leaves nothing behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_holder_tells_the_name_that_a_file_had() {
+    let source = holder().await;
+    let lagging = Lagging::among(&[source.address]).await;
+    let id = source.upload(b"named", "txt").await;
+    assert_eq!(header(&lagging.get(&id).await, "content-disposition"), None);
+    let text = Bytes::from_static(b"fdfs.filename\x02a.txt");
+    source
+        .client()
+        .set_metadata(source.address, &id, MetadataMode::Overwrite, text)
+        .await
+        .expect("it is there");
+    let answer = lagging.get(&id).await;
+    assert_eq!(header(&answer, "content-disposition"), Some("inline; filename=\"a.txt\""));
+    assert_eq!(body(&answer), "named");
+}
+
+/// A name is not worth a long wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_that_tells_no_metadata_gives_the_content_all_the_same() {
+    let ip = fresh();
+    let replies = |command, _: &[u8]| match command {
+        Command::QUERY_FILE_INFO => {
+            let info = FileInfo { size: 5, time: 1, crc32: 0, source: None, width: AddressWidth::V4 };
+            Reply::Frame(info.to_frame())
+        }
+        Command::DOWNLOAD_FILE => Reply::Frame(Bytes::from_static(b"named").to_frame()),
+        _ => Reply::Silence,
+    };
+    let holder = FakeMember::start(ip, replies).await;
+    let lagging = Lagging::among(&[holder.address]).await;
+    let answer = lagging.get(&name_by(ip, "named")).await;
+    assert_eq!((status(&answer), body(&answer)), (200, "named"));
+    assert!(holder.asked().iter().any(|(command, ..)| *command == Command::GET_METADATA));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
