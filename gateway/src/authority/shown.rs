@@ -34,7 +34,7 @@ pub(crate) fn shows_something(uri: &Uri, headers: &HeaderMap) -> bool {
 }
 
 /// Whether it shows a ticket, whatever that is worth.
-pub(crate) fn shows_ticket(uri: &Uri, headers: &HeaderMap) -> bool {
+pub fn shows_ticket(uri: &Uri, headers: &HeaderMap) -> bool {
     headers.contains_key(FDFS_TICKET) || QueryString::of(uri).has(TICKET)
 }
 

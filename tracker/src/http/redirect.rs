@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{Extension, OriginalUri, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use gateway::authority::{ANONYMOUS, Scope};
+use gateway::authority::{ANONYMOUS, Scope, shows_ticket};
 use gateway::problem::Problem;
 use gateway::server::ClientAddress;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
@@ -50,11 +50,12 @@ pub(super) async fn to_file(
 
 /// A new file, or the beginning of a resumable upload, goes where the next upload would.
 ///
-/// Who shows a token gets a ticket to take along, if the cluster has a secret.
+/// Who shows a token gets a ticket to take along, if the cluster has a secret. A ticket goes on as it is: only its node
+/// knows how often it was used, so one that were judged here would be good once more than it says.
 pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let uri = &parts.uri;
-    let shows = parts.headers.contains_key(AUTHORIZATION);
+    let shows = parts.headers.contains_key(AUTHORIZATION) && !shows_ticket(uri, &parts.headers);
     let grant = shows.then(|| shared.site.now().authority.check(&parts, Scope::Write, None)).transpose()?;
     let mut group = Params::of(uri.query())?.group()?;
     if let Some(grant) = &grant {

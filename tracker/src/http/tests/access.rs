@@ -234,6 +234,28 @@ async fn a_redirect_of_an_upload_carries_a_ticket_for_it_alone() {
     assert_eq!(of_other, refused(403, "token_of_other_group"));
 }
 
+/// Who has a ticket gets no other one for it, also with a token beside it.
+#[tokio::test]
+async fn a_ticket_makes_no_ticket() {
+    let place = Place::new();
+    let (_, _, made) = place.ask(VISITOR, "POST", "/v1/tickets", "own", "").await;
+    let ticket = made["ticket"].as_str().unwrap();
+    let by_url = format!("/v1/files?ticket={ticket}");
+    for authorization in ["Bearer own", "Bearer nope", "Basic x"] {
+        for (path, header) in [(by_url.as_str(), "x-nothing"), ("/v1/files", "fdfs-ticket")] {
+            let request = Request::post(path).header("authorization", authorization).header(header, ticket);
+            let request = request.body(Body::empty()).unwrap();
+            let (status, headers, _) = send_from(&place.shared, VISITOR.parse().unwrap(), request).await;
+            let location = headers[LOCATION].to_str().unwrap();
+            assert_eq!((status, location), (307, format!("https://files.example{path}").as_str()));
+        }
+    }
+    let found = place.outcome(VISITOR, "POST", &format!("/v1/tickets?ticket={ticket}"), "", "").await;
+    assert_eq!(found, refused(403, "ticket_scope"));
+    let found = place.outcome(VISITOR, "GET", &format!("/v1/cluster?ticket={ticket}"), "", "").await;
+    assert_eq!(found, refused(403, "ticket_scope"));
+}
+
 /// A query goes on as it came, encoded; nothing in it begins a header.
 #[tokio::test]
 async fn a_redirect_begins_no_header() {
