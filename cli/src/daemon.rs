@@ -13,11 +13,11 @@ mod named;
 mod privileges;
 mod reload;
 mod signals;
+mod threads;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -34,6 +34,7 @@ pub(crate) use limits::raise as raise_limits;
 pub(crate) use named::run as run_named;
 use reload::Reload;
 pub(crate) use signals::{Signals, run_until_stopped};
+pub(crate) use threads::Threads;
 
 /// Status that scripts know from FastDFS: it runs already.
 const EXIT_RUNNING: u8 = 17;
@@ -140,19 +141,17 @@ impl Daemon<'_> {
             Ok(log) => log,
             Err(error) => return self.fail(&error, 1),
         };
-        let workers = workers(self.kind);
-        let runtime = match runtime(workers) {
-            Ok(runtime) => runtime,
+        let threads = match Threads::of(self.kind) {
+            Ok(threads) => threads,
             Err(error) => return self.fail(&error, 1),
         };
-        let outcome = runtime.block_on(self.build_and_run(settings, &facts, place, |control| Reload {
+        let outcome = threads.run(self.build_and_run(settings, &facts, place, |control| Reload {
             kind: self.kind,
             conf,
             started_with,
             control,
             log,
         }));
-        runtime.shutdown_timeout(Duration::from_secs(1));
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -266,32 +265,4 @@ enum Place {
     ForegroundWithFile,
     /// Logs to its file.
     Background,
-}
-
-/// Worker threads of a runtime. A node has one more than processors: a disk that hangs can hold the others (small
-/// uploads are stored where they arrive).
-fn workers(kind: Kind) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    match kind {
-        // A query is two system calls: a second thread costs more in wake-ups than it answers.
-        Kind::Tracker => (processors / 2).clamp(1, 4),
-        Kind::Node | Kind::Gateway => processors.min(8) + 1,
-    }
-}
-
-/// The runtime of a daemon.
-pub(crate) fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        // Connections in the order in which they asked, as far as there are so many: else those that have been answered are
-        // looked at again before the others' first turn, and one in a hundred waits three times as long.
-        .event_interval(1024)
-        .global_queue_interval(8)
-        .max_blocking_threads(16)
-        .thread_keep_alive(Duration::from_secs(5))
-        .enable_all()
-        .build()
-        .context("cannot start the threads of the daemon")?;
-    runtime.spawn(memory::give_back());
-    Ok(runtime)
 }

@@ -17,7 +17,7 @@ use protocol::client::{ClientLimits, Pool, TrackerClient};
 use protocol::config::{LocalFacts, LogLevel, StorageConf, TrackerConf};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::{self, DaemonSettings, Signals};
+use crate::daemon::{self, DaemonSettings, Signals, Threads};
 use crate::logging::{self, Sink};
 use crate::output::print;
 
@@ -53,10 +53,8 @@ pub(crate) fn run(args: &DevArgs) -> anyhow::Result<ExitCode> {
     let (tracker, node) = settings(&data, args.bind, reached_at, &facts)?;
     daemon::raise_limits(node.process().max_connections)?;
     logging::start(LogLevel::Warning, Sink { file: None, stderr: true });
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = daemon::runtime(processors.clamp(2, 8) + 1)?;
-    let outcome = runtime.block_on(serve(tracker, node, &facts, &data, reached_at));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    let threads = Threads::of_both()?;
+    let outcome = threads.run(serve(tracker, node, &facts, &data, reached_at));
     outcome.map(|()| ExitCode::SUCCESS)
 }
 

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::in_place::{IN_PLACE, InPlace};
 
 /// Jobs that wait or run at once; further callers wait for a place.
 const PLACES: usize = 1024;
@@ -49,45 +51,34 @@ pub(super) struct Pool {
 }
 
 /// Whether the disk takes short jobs at the pace of memory. Then going to another thread and back costs more than the
-/// job itself, and the caller's thread does it. As soon as one job took long, the threads of the pool have all of them
-/// for a while: a disk that hangs holds at most as many callers' threads as there are processors.
+/// job itself, and the caller's thread does it ([`InPlace`]). As soon as one job took long, the threads of the pool have all
+/// of them for a while.
 struct Pace {
     start: Instant,
-    /// Jobs on callers' threads now, and how many there may be.
-    busy: AtomicUsize,
-    limit: usize,
     /// Milliseconds after `start` until which the disk counts as slow.
     slow_until_ms: AtomicU64,
+    jobs: Arc<InPlace>,
 }
 
 /// A job that takes longer than this has waited for the disk.
 const SLOW: Duration = Duration::from_millis(10);
-/// Most jobs on callers' threads: the node's runtime has more threads than that.
-const MAX_IN_PLACE: usize = 8;
 /// How long the disk counts as slow after that.
 const RECOVERY: Duration = Duration::from_millis(500);
 
 impl Pace {
     fn new() -> Self {
-        let limit = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_IN_PLACE);
-        Self { start: Instant::now(), busy: AtomicUsize::new(0), limit, slow_until_ms: AtomicU64::new(0) }
+        Self { start: Instant::now(), slow_until_ms: AtomicU64::new(0), jobs: Arc::clone(&IN_PLACE) }
     }
 
     fn since_start_ms(&self, now: Instant) -> u64 {
         u64::try_from(now.duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Takes the turn, if the disk is quick and nobody has it.
+    /// Takes a turn, if the disk is quick and there is one.
     fn try_begin(&self) -> Option<Instant> {
         let now = Instant::now();
         let is_slow = self.since_start_ms(now) < self.slow_until_ms.load(Ordering::Relaxed);
-        if is_slow || self.busy.fetch_add(1, Ordering::Relaxed) >= self.limit {
-            if !is_slow {
-                self.busy.fetch_sub(1, Ordering::Relaxed);
-            }
-            return None;
-        }
-        Some(now)
+        (!is_slow && self.jobs.try_begin()).then_some(now)
     }
 
     fn end(&self, began: Instant) {
@@ -95,7 +86,7 @@ impl Pace {
         if now.duration_since(began) > SLOW {
             self.slow_until_ms.store(self.since_start_ms(now + RECOVERY), Ordering::Relaxed);
         }
-        self.busy.fetch_sub(1, Ordering::Relaxed);
+        self.jobs.end();
     }
 }
 
