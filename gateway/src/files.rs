@@ -339,7 +339,7 @@ pub trait Files: Writes {
     }
 
     /// A number that changes when a name like this one loses its file, before anybody is told so; none if others than this
-    /// process do that every day. Those who have it may keep what [`Files::version`] said for a millisecond.
+    /// process do that every day. Those who have it may keep what [`Files::version`] said for `http.open_file_cache_valid`.
     fn names_taken(&self, _id: &FileId) -> Option<u64> {
         None
     }

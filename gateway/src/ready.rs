@@ -3,7 +3,8 @@
 //!
 //! Only files that never change under their name are kept, and when one is asked for, the name is looked up anew (one
 //! system call): a file that was deleted or replaced is not served. Where this process alone takes names from files, that is
-//! done once a millisecond and after each name that was taken. Memory and open files are bounded. Who is asked
+//! done after each name that was taken, and now and then (`http.open_file_cache_valid`), for those that a person removes.
+//! Memory and open files are bounded. Who is asked
 //! for least goes first; what nobody asked for in a while is closed, so that a deleted file gives its room back.
 
 use std::collections::{HashMap, VecDeque};
@@ -228,8 +229,9 @@ impl Ready {
     pub(crate) fn get(&self, files: &impl Files, settings: &Arc<Settings>, path: &str) -> Option<Arc<Entry>> {
         let entry = self.find(path, settings)?;
         // Before the look: what is taken meanwhile is looked for the next time.
-        let moment = files.names_taken(&entry.id).map(|taken| self.0.moment(taken));
-        if moment == Some(entry.looked_at.load(Ordering::Relaxed)) {
+        let moment =
+            files.names_taken(&entry.id).and_then(|taken| self.0.moment(settings.file_cache_valid, taken));
+        if moment.is_some() && moment == Some(entry.looked_at.load(Ordering::Relaxed)) {
             return Some(entry);
         }
         if files.version(&entry.id) == Some(entry.version) {
@@ -291,11 +293,12 @@ impl Ready {
 }
 
 impl Shelf {
-    /// One millisecond in which no file has lost its name.
-    fn moment(&self, names_taken: u64) -> u64 {
+    /// A time so long in which no file like the one in question has lost its name.
+    fn moment(&self, long: Duration, names_taken: u64) -> Option<u64> {
         const OF_NAMES: u32 = 24;
-        let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(0);
-        (milliseconds + 1) << OF_NAMES | names_taken & ((1 << OF_NAMES) - 1)
+        let times = self.began.elapsed().as_millis().checked_div(long.as_millis())?;
+        let times = u64::try_from(times).unwrap_or(0);
+        Some((times + 1) << OF_NAMES | names_taken & ((1 << OF_NAMES) - 1))
     }
 
     fn shard(&self, path: &str) -> MutexGuard<'_, Shard> {

@@ -31,6 +31,8 @@ pub struct Settings {
     pub advertise_url: Option<String>,
     /// Bytes of memory for files that are kept ready; from the start on.
     pub(crate) file_cache: u64,
+    /// How long what was known of the name of such a file counts, where this process alone takes names from files.
+    pub(crate) file_cache_valid: Duration,
     /// Uploads that are continued.
     pub resumable: ResumableConf,
     pub(crate) urls: FileUrls,
@@ -60,6 +62,7 @@ impl Settings {
             response_mode: ResponseMode::default(),
             advertise_url: None,
             file_cache: FileUrlConf::default().file_cache,
+            file_cache_valid: FileUrlConf::default().file_cache_valid,
             resumable: ResumableConf::default(),
             urls: FileUrls::of(&FileUrlConf::default()),
             error_pages: None,
@@ -111,6 +114,7 @@ impl Settings {
         Ok(Self {
             mime,
             file_cache: conf.file_urls.file_cache,
+            file_cache_valid: conf.file_urls.file_cache_valid,
             urls,
             error_pages,
             authority,

@@ -15,13 +15,22 @@ pub(super) const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 /// Directories of the two levels.
 pub(super) const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
+/// Kinds of names.
+const KINDS: usize = 1024;
+
+/// Tells names apart, as far as there are kinds. They end in random characters and an extension.
+fn kind_of(name: &str) -> usize {
+    let sum = |sum: usize, byte: u8| sum.wrapping_mul(31).wrapping_add(usize::from(byte));
+    name.bytes().rev().take(16).fold(0, sum) % KINDS
+}
+
 /// The `data` directory of a store path.
 pub(super) struct DataDir {
     fd: OwnedFd,
     /// `<store path>/data`, as configured: targets of links are written with it.
     path: PathBuf,
-    /// Names that were taken from their files through this.
-    taken: AtomicU64,
+    /// Names that were taken from their files through this, by what [`kind_of`] says of them.
+    taken: Box<[AtomicU64; KINDS]>,
 }
 
 impl DataDir {
@@ -29,7 +38,7 @@ impl DataDir {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::openat(CWD, &path, flags, Mode::empty())?;
-        Ok(Self { fd, path, taken: AtomicU64::new(0) })
+        Ok(Self { fd, path, taken: Box::new([const { AtomicU64::new(0) }; KINDS]) })
     }
 
     /// The directory's path as configured.
@@ -83,32 +92,34 @@ impl DataDir {
     /// Gives a file another name, if nothing has it yet.
     pub(super) fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)?;
-        self.took_name();
+        self.took_name(from);
         Ok(())
     }
 
     /// Gives a file another name, over what has it.
     pub(super) fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
         fs::renameat(&self.fd, from, &self.fd, to)?;
-        self.took_name();
+        self.took_name(from);
+        self.took_name(to);
         Ok(())
     }
 
     /// Removes a file or link.
     pub(super) fn unlink(&self, name: &str) -> io::Result<()> {
         fs::unlinkat(&self.fd, name, AtFlags::empty())?;
-        self.took_name();
+        self.took_name(name);
         Ok(())
     }
 
     /// A name lost its file, or a file under its name became another one to those who read it.
-    pub(super) fn took_name(&self) {
-        self.taken.fetch_add(1, Ordering::Release);
+    pub(super) fn took_name(&self, name: &str) {
+        self.taken[kind_of(name)].fetch_add(1, Ordering::Release);
     }
 
-    /// A number that changes when a file loses its name through this, before anybody is told so.
-    pub(super) fn names_taken(&self) -> u64 {
-        self.taken.load(Ordering::Acquire)
+    /// A number that changes when the file of this name loses it through this, before anybody is told so; now and then also
+    /// when another file loses its own.
+    pub(super) fn names_taken(&self, name: &str) -> u64 {
+        self.taken[kind_of(name)].load(Ordering::Acquire)
     }
 
     /// Size, times and type of what has the name, links not followed.

@@ -134,6 +134,6 @@ fn mark_as(path: &StorePath, name: &LogicName, is_wanted: bool) -> io::Result<()
         return Ok(());
     }
     change(&path.dir.open_read(name.true_name())?, is_wanted)?;
-    path.dir.took_name();
+    path.dir.took_name(name.true_name());
     Ok(())
 }

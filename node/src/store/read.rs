@@ -87,9 +87,9 @@ impl Reader {
         Version::of(&path.dir.stat(name.true_name()).ok()?)
     }
 
-    /// A number that changes when a file on the store path of this name loses its name through this process.
+    /// A number that changes when the file of this name loses it through this process.
     pub fn names_taken(&self, name: &LogicName) -> Option<u64> {
-        Some(self.0.path(name.store_path())?.dir.names_taken())
+        Some(self.0.path(name.store_path())?.dir.names_taken(name.true_name()))
     }
 
     /// Reads a part of an open file. Blocking work is done on the store path's threads.

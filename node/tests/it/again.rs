@@ -1,6 +1,7 @@
 //! Files that are asked for over and over by HTTP: they are kept ready, and what is gone is gone at once.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use protocol::FileId;
 
@@ -23,10 +24,8 @@ async fn get(node: &Running, id: &FileId) -> (u16, String) {
     (status.expect("a head has a status"), body.to_owned())
 }
 
-/// What is not done by the node itself counts in the next millisecond.
-async fn a_moment() {
-    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-}
+/// Looks at the disk each time.
+const ALWAYS_LOOK: &str = "http.open_file_cache_valid = 0";
 
 /// Uploads a file and asks for it until it must be ready.
 async fn warm(node: &Running, content: &str) -> FileId {
@@ -50,31 +49,42 @@ async fn a_file_that_is_deleted_is_not_served_again() {
         let natively = warm(&node, &content).await;
         node.client().delete(node.address, &natively).await.unwrap();
         assert_eq!(get(&node, &natively).await.0, 404, "{len}");
+    }
+}
 
-        let by_hand = warm(&node, &content).await;
-        fs::remove_file(node.path(&by_hand)).unwrap();
-        a_moment().await;
-        assert_eq!(get(&node, &by_hand).await.0, 404, "{len}");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_somebody_removes_is_served_for_a_second_at_most() {
+    for (more, longest) in [(ALWAYS_LOOK, Duration::ZERO), ("", Duration::from_secs(1))] {
+        let node = Running::start(fresh(), plain_cluster(), more).await;
+        for len in LENS {
+            let id = warm(&node, &content(len, 0)).await;
+            fs::remove_file(node.path(&id)).unwrap();
+            let removed = Instant::now();
+            loop {
+                let asked = removed.elapsed();
+                if get(&node, &id).await.0 == 404 {
+                    break;
+                }
+                assert!(asked <= longest, "{len}: after {asked:?}");
+            }
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_replaced_is_served_as_it_is_now() {
-    let node = Running::start(fresh(), plain_cluster(), "").await;
+    let node = Running::start(fresh(), plain_cluster(), ALWAYS_LOOK).await;
     for len in LENS {
         let id = warm(&node, &content(len, 0)).await;
         let other = content(len, 13);
         let beside = node.path(&id).with_extension("new");
         fs::write(&beside, &other).unwrap();
         fs::rename(&beside, node.path(&id)).unwrap();
-        a_moment().await;
         assert_eq!(get(&node, &id).await, (200, other), "{len}");
         // Shorter than its name says, so it is no longer what the name describes.
         fs::write(node.path(&id), "short").unwrap();
-        a_moment().await;
         assert_eq!(get(&node, &id).await, (200, "short".to_owned()), "{len}");
         fs::write(node.path(&id), "other").unwrap();
-        a_moment().await;
         assert_eq!(get(&node, &id).await, (200, "other".to_owned()), "{len}");
     }
 }

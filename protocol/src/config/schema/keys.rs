@@ -395,6 +395,7 @@ pub(super) static KEYS: &[Key] = &[
     key("http.charset", Text, S.or(M).or(H)),
     key("http.charset_types", Text, S.or(M).or(H)),
     key("http.file_cache", Bytes, S.or(M).or(H)),
+    key("http.open_file_cache_valid", Seconds, S.or(M).or(H)),
     key("http.merge_slashes", Bool, S.or(M).or(H)),
     key("http.error_page", Text, S.or(M).or(H)),
     ignored("http.need_find_content_type", Bool, S.or(H), OBSOLETE),

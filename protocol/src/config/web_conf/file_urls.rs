@@ -1,5 +1,7 @@
 //! How files are answered: ranges, what caches are told, character sets, FLV. Names are nginx's where it has them.
 
+use std::time::Duration;
+
 use super::super::reader::KeyReader;
 
 /// Types that get `http.charset`, as in nginx.
@@ -16,6 +18,8 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// 25,000 files of 4 KB.
 const FILE_CACHE: u64 = 128 << 20;
+/// Seconds.
+const FILE_CACHE_VALID: u32 = 1;
 
 /// How files are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,9 @@ pub struct FileUrlConf {
     pub flv_extension: Option<String>,
     /// `http.file_cache`: bytes of memory for small files that were sent, to be sent again; 0 keeps none.
     pub file_cache: u64,
+    /// `http.open_file_cache_valid`: how long a file that was removed by another program may be sent from memory; 0 looks
+    /// at its name each time.
+    pub file_cache_valid: Duration,
     /// `http.merge_slashes`: `//` in a path is read as `/`.
     pub merge_slashes: bool,
 }
@@ -48,6 +55,7 @@ impl Default for FileUrlConf {
             charset_types: CHARSET_TYPES.map(str::to_owned).to_vec(),
             flv_extension: None,
             file_cache: FILE_CACHE,
+            file_cache_valid: Duration::from_secs(FILE_CACHE_VALID.into()),
             merge_slashes: true,
         }
     }
@@ -73,6 +81,7 @@ impl FileUrlConf {
             }),
             flv_extension: read_flv_extension(keys),
             file_cache: keys.bytes("http.file_cache", FILE_CACHE),
+            file_cache_valid: keys.seconds_or_zero("http.open_file_cache_valid", FILE_CACHE_VALID),
             merge_slashes: keys.flag("http.merge_slashes", true),
         }
     }
@@ -143,7 +152,7 @@ mod tests {
         let conf = read(
             "http.max_ranges = 5\nhttp.cache_control = public, max-age=60\nhttp.cache_control_changing = off\n\
              http.charset = utf-8\nhttp.charset_types = text/plain TEXT/CSV\nflv_support = true\nflv_extension = .f4v\n\
-             http.merge_slashes = off\nhttp.file_cache = 1g",
+             http.merge_slashes = off\nhttp.file_cache = 1g\nhttp.open_file_cache_valid = 0",
         );
         let expected = FileUrlConf {
             max_ranges: 5,
@@ -153,6 +162,7 @@ mod tests {
             charset_types: vec!["text/plain".to_owned(), "text/csv".to_owned()],
             flv_extension: Some("f4v".to_owned()),
             file_cache: 1 << 30,
+            file_cache_valid: Duration::ZERO,
             merge_slashes: false,
         };
         assert_eq!(conf.unwrap(), expected);
