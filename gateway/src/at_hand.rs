@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
 use crate::body::Body;
@@ -45,17 +45,24 @@ pub(crate) struct Heads {
     whole: Bytes,
     /// Without what is different for each part.
     part: Bytes,
+    /// Without what is different for each choice of parts.
+    parts: Bytes,
     not_modified: Bytes,
 }
 
 impl Heads {
-    /// Those of a file that is answered as a whole with these headers, and with those if a client has it.
-    pub(crate) fn of(mut whole: HeaderMap, not_modified: &HeaderMap) -> Self {
+    /// Those of a file that is answered as a whole with these headers, by several parts with those, and with the last if a
+    /// client has it.
+    pub(crate) fn of(mut whole: HeaderMap, mut parts: HeaderMap, not_modified: &HeaderMap) -> Self {
         let all = write(StatusCode::OK, &whole);
         whole.remove(CONTENT_LENGTH);
+        let part = write(StatusCode::PARTIAL_CONTENT, &whole);
+        parts.remove(CONTENT_LENGTH);
+        parts.remove(CONTENT_TYPE);
         Self {
             whole: all,
-            part: write(StatusCode::PARTIAL_CONTENT, &whole),
+            part,
+            parts: write(StatusCode::PARTIAL_CONTENT, &parts),
             not_modified: write(StatusCode::NOT_MODIFIED, not_modified),
         }
     }
@@ -78,6 +85,12 @@ impl Heads {
             part.end - part.start
         );
         [&self.part, own.as_bytes()].concat().into()
+    }
+
+    /// For several parts, whose body has this type and length.
+    pub(crate) fn parts(&self, kind: &str, len: u64) -> Bytes {
+        let own = format!("content-type: {kind}\r\ncontent-length: {len}\r\n");
+        [&self.parts, own.as_bytes()].concat().into()
     }
 }
 

@@ -8,6 +8,7 @@ mod audit;
 pub mod authority;
 mod base64;
 pub mod body;
+mod byte_ranges;
 mod client;
 mod compression;
 mod conditions;

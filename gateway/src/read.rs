@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use axum::extract::Request;
 use axum::response::IntoResponse;
-use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
@@ -22,6 +21,7 @@ use protocol::metadata::{FILE_NAME, Metadata};
 use crate::access_log::Upstream;
 use crate::at_hand::{AtHand, Plain};
 use crate::body::Body;
+use crate::byte_ranges::{ByteRanges, cut};
 use crate::compression::{Facts, Plan};
 use crate::conditions::{self, Outcome};
 use crate::elsewhere::ResponseMode;
@@ -217,8 +217,15 @@ pub(crate) fn at_hand(
     let wanted = plain.range.map(|range| range::wanted(range, entry.len, settings.urls.max_ranges));
     let answer = match wanted {
         None | Some(Wanted::All) => AtHand::new(heads.whole(), entry.body()),
-        Some(Wanted::One(part)) => AtHand::new(heads.part(&part, entry.len), entry.part(part)),
-        Some(Wanted::Several(_) | Wanted::Nothing) => return None,
+        Some(Wanted::One(part)) => {
+            AtHand::new(heads.part(&part, entry.len), entry.parts(vec![Segment::File(part)]))
+        }
+        Some(Wanted::Several(parts)) => {
+            let answer = ByteRanges::of(parts, entry.headers.get(CONTENT_TYPE)?, entry.len);
+            let head = heads.parts(&answer.kind, len_of(&answer.segments));
+            AtHand::new(head, entry.parts(answer.segments))
+        }
+        Some(Wanted::Nothing) => return None,
     };
     files.sent_again(entry.len);
     Some(answer)
@@ -340,10 +347,9 @@ impl<F: Files> Content<F> {
                 (StatusCode::PARTIAL_CONTENT, vec![Segment::File(part)])
             }
             Wanted::Several(parts) => {
-                let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-                let multipart = format!("multipart/byteranges; boundary={boundary}");
-                put(&mut headers, CONTENT_TYPE, HeaderValue::try_from(multipart).ok());
-                (StatusCode::PARTIAL_CONTENT, byte_ranges(parts, &boundary, &kind, whole))
+                let answer = ByteRanges::of(parts, &kind, whole);
+                put(&mut headers, CONTENT_TYPE, HeaderValue::try_from(answer.kind).ok());
+                (StatusCode::PARTIAL_CONTENT, answer.segments)
             }
             Wanted::Nothing => {
                 let detail = format!("no range of the request lies in the file, which has {whole} bytes");
@@ -375,47 +381,6 @@ impl<F: Files> Content<F> {
             Found::Elsewhere(file) => Box::pin(elsewhere::body(file, segments)).await,
         }
     }
-}
-
-/// The segments of content that is in memory.
-fn cut(content: &Bytes, segments: &[Segment]) -> Bytes {
-    let slice = |part: &std::ops::Range<u64>| {
-        let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
-        content.slice(bound(part.start)..bound(part.end))
-    };
-    if let [Segment::File(part)] = segments {
-        return slice(part);
-    }
-    let mut whole = Vec::new();
-    for segment in segments {
-        match segment {
-            Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
-            Segment::File(part) => whole.extend_from_slice(&slice(part)),
-        }
-    }
-    whole.into()
-}
-
-/// The parts of a `multipart/byteranges` body (RFC 9110, 14.6).
-fn byte_ranges(
-    parts: Vec<std::ops::Range<u64>>,
-    boundary: &str,
-    kind: &HeaderValue,
-    whole: u64,
-) -> Vec<Segment> {
-    let kind = kind.to_str().unwrap_or("application/octet-stream");
-    let mut segments = Vec::with_capacity(parts.len() * 2 + 1);
-    for part in parts {
-        let head = format!(
-            "\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {}-{}/{whole}\r\n\r\n",
-            part.start,
-            part.end - 1
-        );
-        segments.push(Segment::Bytes(head.into()));
-        segments.push(Segment::File(part));
-    }
-    segments.push(Segment::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-    segments
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {

@@ -8,19 +8,19 @@
 //! for least goes first; what nobody asked for in a while is closed, so that a deleted file gives its room back.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, ETAG, HeaderName, LAST_MODIFIED};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use protocol::FileId;
 use rustix::process::{Resource, getrlimit};
 
 use crate::at_hand::{Heads, Plain};
 use crate::body::Body;
+use crate::byte_ranges::{BYTE_RANGES, cut};
 use crate::conditions;
 use crate::file_body::{self, FileBody, Segment, Source, source};
 use crate::files::{Files, SmallRead, Version};
@@ -124,12 +124,15 @@ impl Entry {
                 response.into_parts().0.headers
             };
             let whole = finish(StatusCode::OK, self.headers.clone(), true);
+            let mut parts = self.headers.clone();
+            parts.insert(CONTENT_TYPE, HeaderValue::from_static(BYTE_RANGES));
+            let parts = finish(StatusCode::PARTIAL_CONTENT, parts, true);
             let validators = IN_NOT_MODIFIED.into_iter().filter_map(|name| {
                 let value = self.headers.get(&name)?.clone();
                 Some((name, value))
             });
             let not_modified = finish(StatusCode::NOT_MODIFIED, validators.collect(), false);
-            Heads::of(whole, &not_modified)
+            Heads::of(whole, parts, &not_modified)
         };
         self.heads[usize::from(is_secure)].get_or_init(write)
     }
@@ -147,20 +150,14 @@ impl Entry {
         }
     }
 
-    /// A part of it.
-    pub(crate) fn part(&self, part: Range<u64>) -> Body {
+    /// Parts of it, and what is between them.
+    pub(crate) fn parts(&self, segments: Vec<Segment>) -> Body {
         match &self.content {
-            Held::Small(content, _) => {
-                let bound = |at: u64| usize::try_from(at).unwrap_or(content.len()).min(content.len());
-                content.slice(bound(part.start)..bound(part.end)).into()
-            }
-            Held::Open(source) => {
-                let segments = vec![Segment::File(part)];
-                match file_body::little(source.file(), &segments) {
-                    Some(bytes) => bytes.into(),
-                    None => FileBody::new(Arc::clone(source), segments).into(),
-                }
-            }
+            Held::Small(content, _) => cut(content, &segments).into(),
+            Held::Open(source) => match file_body::little(source.file(), &segments) {
+                Some(bytes) => bytes.into(),
+                None => FileBody::new(Arc::clone(source), segments).into(),
+            },
         }
     }
 

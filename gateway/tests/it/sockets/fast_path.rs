@@ -30,6 +30,19 @@ fn lines(answer: &Raw) -> Vec<String> {
     lines
 }
 
+/// With a boundary that all have, which is as long.
+fn without_boundary(mut answer: Raw) -> Raw {
+    const SAME: &str = "01234567890123456789012345678901";
+    let Some((_, boundary)) = answer.head.split_once("boundary=") else { return answer };
+    let boundary = boundary[..SAME.len()].to_owned();
+    answer.head = answer.head.replace(&boundary, SAME);
+    let found: Vec<usize> =
+        (0..answer.body.len()).filter(|at| answer.body[*at..].starts_with(boundary.as_bytes())).collect();
+    assert!(found.len() > 2, "one before each part and one at the end");
+    found.into_iter().for_each(|at| answer.body[at..at + SAME.len()].copy_from_slice(SAME.as_bytes()));
+    answer
+}
+
 #[tokio::test]
 async fn what_was_sent_is_at_hand_until_it_is_gone() {
     let store = Fake::new();
@@ -64,12 +77,21 @@ async fn heads_and_bodies_are_those_of_hyper() {
             "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
             "If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\nRange: bytes=0-0\r\n",
         ];
-        let ranges =
-            ["", "Range: bytes=0-0\r\n", "Range: bytes=-3\r\n", "Range: bytes=9-\r\n", "Range: x\r\n"];
+        let ranges = [
+            "Range: bytes=0-0, 200-201\r\n",
+            "Range: bytes=4000-4999, 9-,-3\r\n",
+            "Range: bytes=0-9, 100000-100999, 200-30000\r\n",
+            "",
+            "Range: bytes=0-0\r\n",
+            "Range: bytes=-3\r\n",
+            "Range: bytes=9-\r\n",
+            "Range: x\r\n",
+        ];
         for more in ranges.iter().chain(&conditions) {
             let mut client = server.connect().await;
             let fast = answer(&mut client, &odd_get(&target, more).replacen("  ", " ", 1)).await;
             let slow = answer(&mut client, &odd_get(&target, more)).await;
+            let (fast, slow) = (without_boundary(fast), without_boundary(slow));
             if fast.status() != 416 {
                 assert_eq!(lines(&fast), lines(&slow), "{len} {more}");
             }
