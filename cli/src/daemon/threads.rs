@@ -47,7 +47,7 @@ impl Threads {
             .enable_all()
             .build()
             .context("cannot start the threads of the daemon")?;
-        let spare = has_spare.then(|| Spare::keep(runtime.handle()));
+        let spare = has_spare.then(|| Spare::keep(runtime.handle(), workers));
         runtime.spawn(memory::give_back());
         Ok(Self { runtime, spare })
     }

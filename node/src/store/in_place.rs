@@ -5,7 +5,10 @@
 //! milliseconds. But a disk that hangs can hold all the others. So the spare one sleeps, and works from when no job ends
 //! any more until one does.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,19 +16,13 @@ use tokio::runtime::Handle;
 
 /// Jobs hang when none ends for so long.
 const HANG: Duration = Duration::from_millis(10);
-/// Most jobs at once.
-const MOST: usize = 8;
-
-/// The jobs of this process.
-pub(super) static IN_PLACE: LazyLock<Arc<InPlace>> = LazyLock::new(|| {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(InPlace::new(processors.min(MOST)))
-});
+/// The jobs of this process; one at a time unless [`Spare::keep`] says otherwise.
+pub(super) static IN_PLACE: LazyLock<Arc<InPlace>> = LazyLock::new(|| Arc::new(InPlace::new(1)));
 
 /// Counts jobs.
 #[derive(Debug)]
 pub(super) struct InPlace {
-    limit: usize,
+    limit: AtomicUsize,
     busy: AtomicUsize,
     ended: AtomicU64,
     /// The spare thread waits for a job to begin.
@@ -37,7 +34,7 @@ pub(super) struct InPlace {
 impl InPlace {
     fn new(limit: usize) -> Self {
         Self {
-            limit,
+            limit: AtomicUsize::new(limit),
             busy: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
             is_asleep: AtomicBool::new(false),
@@ -48,7 +45,7 @@ impl InPlace {
 
     /// Whether there is room for one more job, which has begun then.
     pub(super) fn try_begin(&self) -> bool {
-        if self.busy.fetch_add(1, SeqCst) >= self.limit {
+        if self.busy.fetch_add(1, SeqCst) >= self.limit.load(Relaxed) {
             self.busy.fetch_sub(1, SeqCst);
             return false;
         }
@@ -113,8 +110,9 @@ impl InPlace {
 pub struct Spare(Arc<InPlace>);
 
 impl Spare {
-    /// Of a runtime that has one thread more than there may be jobs: than processors, or than eight.
-    pub fn keep(runtime: &Handle) -> Self {
+    /// Of a runtime that has one thread more than so many, which jobs may hold.
+    pub fn keep(runtime: &Handle, threads: usize) -> Self {
+        IN_PLACE.limit.store(threads, Relaxed);
         Self::of(runtime, Arc::clone(&IN_PLACE))
     }
 

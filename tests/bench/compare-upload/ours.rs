@@ -24,7 +24,7 @@ impl Ours {
         let (base, conf) = (made(dir.join("tracker")), dir.join("tracker.conf"));
         let config =
             Config::sample("tracker.conf").set("base_path", base.display()).set("bind_addr", tracker_ip);
-        config.set("reserved_storage_space", "1%").write(&conf);
+        config.set("reserved_storage_space", "1%").add("http.keepalive_requests = 0").write(&conf);
         let tracker = start("tracker", &conf, cores);
         let (base, conf) = (made(dir.join("node")), dir.join("storage.conf"));
         // As many connections and requests as the clients want, as SeaweedFS takes them.

@@ -1,7 +1,7 @@
 //! SeaweedFS: one process that is master and volume server, on the processor for servers.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,12 +19,17 @@ const MASTER_PORT: u16 = 9333;
 pub(crate) struct Seaweed {
     process: Process,
     ip: IpAddr,
+    dir: PathBuf,
+}
+
+pub(crate) fn is_here() -> bool {
+    is_on_path("weed")
 }
 
 impl Seaweed {
     /// Nobody, where there is no `weed`.
     pub(crate) async fn start(dir: &Path, cores: &Cores) -> Option<Self> {
-        if !is_on_path("weed") {
+        if !is_here() {
             return None;
         }
         let (ip, dir) = (address::fresh(), made(dir.join("weed")));
@@ -40,7 +45,7 @@ impl Seaweed {
             if text.contains("\"fid\"") { Ok(()) } else { Err(text) }
         })
         .await;
-        Some(Self { process, ip })
+        Some(Self { process, ip, dir })
     }
 
     pub(crate) fn ways(&self) -> Vec<Way> {
@@ -53,5 +58,6 @@ impl Seaweed {
 
     pub(crate) async fn stop(mut self) {
         self.process.stop().await;
+        std::fs::remove_dir_all(&self.dir).expect("it is our own");
     }
 }
