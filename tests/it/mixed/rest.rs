@@ -10,7 +10,7 @@ use protocol::{FileId, GroupName, Status};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use crate::address::{self, STORAGE_HTTP_PORT};
+use crate::address::{self, STORAGE_HTTP_PORT, TRACKER_HTTP_PORT};
 use crate::content::content;
 use crate::group::disk;
 use crate::group::server::Make::{Ours, Theirs};
@@ -289,6 +289,12 @@ async fn uploads(site: &Site) {
     let read = sent(site.to(Method::GET, &format!("/{named}"))).await;
     assert_eq!(read.headers()["content-disposition"], "inline; filename=\"a.txt\"");
     assert_eq!(read.text().await.expect("a body"), "named");
+    let tracker = format!("http://{}:{TRACKER_HTTP_PORT}/v1", site.group.trackers[0].ip);
+    let sent_on = site.http.post(format!("{tracker}/files?group=group2&ext=txt")).body("by the tracker");
+    let sent_on = id_of(&json_of(sent_on, 201).await);
+    site.assert_content(&sent_on, b"by the tracker").await;
+    assert_eq!(sent(site.http.delete(format!("{tracker}/files/{sent_on}"))).await.status(), 204);
+    site.assert_gone(&sent_on).await;
     let appender = id_of(&json_of(post("&ext=log&kind=appender").body("a"), 201).await);
     json_of(site.to(Method::PATCH, &format!("/v1/files/{appender}")).body("b"), 200).await;
     site.assert_content(&appender, b"ab").await;

@@ -48,7 +48,8 @@ pub(super) async fn to_file(
     redirect(&base, &format!("/{id}"), &uri)
 }
 
-/// A new file, or the beginning of a resumable upload, goes where the next upload would.
+/// A new file, or the beginning of a resumable upload, goes where the next upload would. A file for a group of FastDFS's
+/// storages goes to any node of fdfs, which has it stored there natively.
 ///
 /// Who shows a token gets a ticket to take along, if the cluster has a secret. A ticket goes on as it is: only its node
 /// knows how often it was used, so one that were judged here would be good once more than it says.
@@ -57,23 +58,35 @@ pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Re
     let uri = &parts.uri;
     let shows = parts.headers.contains_key(AUTHORIZATION) && !shows_ticket(uri, &parts.headers);
     let grant = shows.then(|| shared.site.now().authority.check(&parts, Scope::Write, None)).transpose()?;
-    let mut group = Params::of(uri.query())?.group()?;
-    if let Some(grant) = &grant {
-        group = tickets::of_group(grant, group)?;
-    }
+    let told = Params::of(uri.query())?.group()?;
+    let group = grant.as_ref().map_or(Ok(told), |grant| tickets::of_group(grant, told))?;
     let wanted = Wanted { group, size: told_size(&parts.headers), door: Door::Http };
-    let place = place_for_upload(&shared, &wanted).await?;
+    let is_file = uri.path() != UPLOADS;
+    let place = found(&shared, |shared| {
+        place(shared, &wanted).or_else(|problem| match wanted.group {
+            Some(group) if is_file && problem.code() == "no_http_storage" => {
+                by_any_node(&shared.state(), group).ok_or(problem)
+            }
+            _ => Err(problem),
+        })
+    })
+    .await?;
     let proven = grant.filter(|grant| grant.who != ANONYMOUS);
     let query = proven.and_then(|grant| tickets::for_redirect(&shared, &grant, &place, uri));
     let query = query.or_else(|| uri.query().map(str::to_owned));
-    let query = if uri.path() == UPLOADS { Some(marked(query)) } else { query };
+    let query = match group.filter(|_| told.is_none() && is_file) {
+        // What the token says is not known to a node of another group.
+        Some(group) => Some(with(query, &format!("group={group}"))),
+        None => query,
+    };
+    // Sent on, so the node answers a URL with its own address in it: many clients of tus take a path to be one of this tracker.
+    let query = if is_file { query } else { Some(with(query, "redirect=1")) };
     redirect_with(&place.base, uri.path(), query.as_deref())
 }
 
-/// A query that says that the request was sent on: the node then answers a URL with its own address in it. Many clients of tus
-/// take a path to be one of this tracker.
-fn marked(query: Option<String>) -> String {
-    query.map(|query| format!("{query}&")).unwrap_or_default() + "redirect=1"
+/// A query with one more parameter.
+fn with(query: Option<String>, parameter: &str) -> String {
+    query.map(|query| format!("{query}&")).unwrap_or_default() + parameter
 }
 
 /// A storage for an upload over HTTP.
@@ -86,13 +99,22 @@ pub(super) struct Found {
 
 /// Where an upload goes, with a look again if no storage has told its URL yet.
 pub(super) async fn place_for_upload(shared: &Shared, wanted: &Wanted) -> Result<Found, Problem> {
-    found(shared, |shared| {
-        let mut state = shared.state();
-        let placed = state.place(wanted).map_err(|status| not_placed(&state, wanted, status))?;
-        let base = member(&state, placed.group, &placed.storage)?.http_url().map(str::to_owned);
-        Ok(Found { group: placed.group, storage: placed.storage, base: base.ok_or_else(no_http_storage)? })
-    })
-    .await
+    found(shared, |shared| place(shared, wanted)).await
+}
+
+fn place(shared: &Shared, wanted: &Wanted) -> Result<Found, Problem> {
+    let mut state = shared.state();
+    let placed = state.place(wanted).map_err(|status| not_placed(&state, wanted, status))?;
+    let base = member(&state, placed.group, &placed.storage)?.http_url().map(str::to_owned);
+    Ok(Found { group: placed.group, storage: placed.storage, base: base.ok_or_else(no_http_storage)? })
+}
+
+/// A node, of whatever group, for what is for storages of this one that take nothing over HTTP.
+fn by_any_node(state: &Cluster, group: GroupName) -> Option<Found> {
+    let asked = state.group(group)?;
+    asked.readable().chain(asked.writable()).next()?;
+    let mut nodes = state.groups().iter().flat_map(Group::readable);
+    nodes.find_map(|node| Some(Found { group, storage: node.id, base: node.http_url()?.to_owned() }))
 }
 
 /// The size that a client tells before the body; 0 if it tells none.
@@ -133,8 +155,9 @@ pub(super) async fn to_file_rest(State(shared): App, request: Request) -> Result
             Ok(found) => (found, Status::ENOENT),
             Err(status) => (None, status),
         };
-        // Every member of fdfs knows whom of the others to ask.
-        found.or_else(|| any_url(&state, id.group)).ok_or_else(|| {
+        // Every node knows whom of the others to ask, of FastDFS's natively.
+        let found = found.or_else(|| any_url(&state, id.group));
+        found.or_else(|| by_any_node(&state, id.group).map(|node| node.base)).ok_or_else(|| {
             let serves = |group: &Group| group.readable().chain(group.writable()).next().is_some();
             if state.group(id.group).is_some_and(serves) {
                 return no_http_storage();

@@ -250,6 +250,33 @@ async fn what_a_node_would_answer_is_sent_on_with_path_and_query() {
     );
 }
 
+/// A node of another group asks FastDFS's storages natively; where resumable uploads lie is its own disk.
+#[tokio::test]
+async fn what_is_for_a_group_without_http_goes_to_any_node() {
+    let shared = mixed();
+    let mut group = Group::new(GroupName::parse("group2").unwrap());
+    let mut member = Member::new(StorageId::parse("10.0.0.7").unwrap(), "10.0.0.7".parse().unwrap(), 23_000);
+    member.status = StorageStatus::ACTIVE;
+    member.paths = vec![PathSpace { total_mb: 9000, free_mb: 5000 }];
+    (member.total_mb, member.free_mb) = (9000, 5000);
+    group.insert(member);
+    let both = shared.state().groups().iter().cloned().chain([group]).collect();
+    let shared = serving(Cluster::restore(Rules::plain(), both, Vec::new()));
+    let ours = "https://files.example";
+    let file = FILE.replace("group1", "group2").replace("CgAAA", "CgAAB");
+    for (method, path) in [
+        ("POST", "/v1/files?group=group2".to_owned()),
+        ("PUT", "/v1/upload/a.txt?group=group2".to_owned()),
+        ("PATCH", format!("/v1/files/{file}")),
+        ("GET", format!("/v1/files/{file}/metadata")),
+    ] {
+        let found = leads(&shared, Request::builder().method(method).uri(&path)).await;
+        assert_eq!(found, Ok(format!("{ours}{path}")), "{method}");
+    }
+    assert_eq!(leads(&shared, Request::post("/v1/uploads?group=group2")).await, Err(503));
+    assert_eq!(leads(&shared, Request::post("/v1/files?group=group3")).await, Err(404));
+}
+
 #[tokio::test]
 async fn an_upload_goes_where_it_has_room() {
     let shared = mixed();
