@@ -4,6 +4,7 @@ mod candidates;
 mod deleted;
 mod foreign;
 mod reads;
+mod writes;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
