@@ -27,6 +27,10 @@ const SLOW_CLIENTS: usize = 200;
 const SLOW_KIB: u64 = 64 * 1024;
 /// What stays of a crowd: pages of the allocator.
 const IDLE_AGAIN_KIB: u64 = 8 * 1024;
+const DRIPPING_CLIENTS: usize = 10;
+const DRIPPED: usize = 1000;
+/// Each byte had 8 KiB when the buffers were kept that it was read into.
+const DRIPPED_KIB: u64 = 4 * 1024;
 static PIECE: [u8; 1 << 16] = [0x5a; 1 << 16];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,6 +105,36 @@ async fn upload_slowly(at: SocketAddr, len: usize) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("the node answers");
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
+/// Each byte comes in a packet of its own, so that the server reads it alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_byte_by_byte_take_what_they_are() {
+    let cluster = Cluster::start().await;
+    let at = SocketAddr::new(cluster.node.ip, STORAGE_HTTP_PORT);
+    one_store::upload(&cluster.node.url("/v1/files"), "warm.bin", PIECE.to_vec()).await;
+    let before = cluster.node.process.resident_kib();
+    let uploads: Vec<_> = (0..DRIPPING_CLIENTS).map(|_| tokio::spawn(upload_dripping(at))).collect();
+    let mut streams = Vec::new();
+    for upload in uploads {
+        streams.push(upload.await.expect("an upload under way"));
+    }
+    let grown = cluster.node.process.resident_kib().saturating_sub(before);
+    say(&format!("{DRIPPING_CLIENTS} uploads of {DRIPPED} single bytes: {grown} KiB"));
+    assert!(grown < DRIPPED_KIB, "{grown} KiB more with {DRIPPED} bytes of each upload");
+}
+
+/// Sends some bytes of an upload whose length is announced, so that it is stored in one go.
+async fn upload_dripping(at: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(at).await.expect("the node accepts");
+    stream.set_nodelay(true).expect("the option exists");
+    let head = "POST /v1/files?ext=bin HTTP/1.1\r\nHost: drip\r\nContent-Length: 200000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("the node reads");
+    for _ in 0..DRIPPED {
+        stream.write_all(b"x").await.expect("the node reads");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stream
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

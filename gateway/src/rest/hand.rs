@@ -1,9 +1,11 @@
 //! By whose hand a write is done: the node's own, or that of a member which takes no HTTP and is asked natively. What a
 //! member does is boxed: writes by the node's own hand, which are many, need no room for it.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName};
 
@@ -35,7 +37,13 @@ impl<F: Files> Hand<F> {
 /// What is under way by either hand.
 pub(super) enum Under<O, M> {
     Own(O),
-    Member(M),
+    Member(Box<M>),
+}
+
+impl<O, M> Under<O, M> {
+    fn member(under: M) -> Self {
+        Self::Member(Box::new(under))
+    }
 }
 
 impl<O: Upload, M: Upload> Upload for Under<O, M> {
@@ -56,7 +64,7 @@ impl<O: Upload, M: Upload> Upload for Under<O, M> {
     async fn commit(self) -> Result<Committed, WriteError> {
         match self {
             Self::Own(upload) => upload.commit().await,
-            Self::Member(upload) => Box::pin(upload.commit()).await,
+            Self::Member(upload) => Box::pin((*upload).commit()).await,
         }
     }
 }
@@ -79,7 +87,7 @@ impl<O: Change, M: Change> Change for Under<O, M> {
     async fn commit(self) -> Result<Current, WriteError> {
         match self {
             Self::Own(change) => change.commit().await,
-            Self::Member(change) => Box::pin(change.commit()).await,
+            Self::Member(change) => Box::pin((*change).commit()).await,
         }
     }
 }
@@ -91,14 +99,18 @@ impl<F: Files> Writes for Hand<F> {
     async fn begin(&self, spec: UploadSpec) -> Result<Self::Upload, WriteError> {
         match self {
             Self::Own(files) => files.begin(spec).await.map(Under::Own),
-            Self::Member(_, member) => Box::pin(member.begin(spec)).await.map(Under::Member),
+            Self::Member(_, member) => Box::pin(member.begin(spec)).await.map(Under::member),
         }
     }
 
-    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
+    fn put(
+        &self,
+        spec: UploadSpec,
+        content: Vec<Bytes>,
+    ) -> impl Future<Output = Result<Committed, WriteError>> + Send {
         match self {
-            Self::Own(files) => files.put(spec, content).await,
-            Self::Member(_, member) => Box::pin(member.put(spec, content)).await,
+            Self::Own(files) => files.put(spec, content).left_future(),
+            Self::Member(_, member) => member.put(spec, content).boxed().right_future(),
         }
     }
 
@@ -118,7 +130,7 @@ impl<F: Files> Writes for Hand<F> {
         Ok(match self {
             Self::Own(files) => files.begin_change(id, len, decide).await?.map(Under::Own),
             Self::Member(_, member) => {
-                Box::pin(member.begin_change(id, len, decide)).await?.map(Under::Member)
+                Box::pin(member.begin_change(id, len, decide)).await?.map(Under::member)
             }
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::request::Parts;
@@ -37,6 +37,8 @@ use crate::settings::Settings;
 const SMALL: u64 = 256 * 1024;
 /// Pieces that larger bodies are written in.
 pub(crate) const PIECE: usize = 256 * 1024;
+/// Pieces of small bodies that are shorter are joined.
+const SHORT: usize = 4 * 1024;
 /// What is worth a trip to the disk when it took long to arrive, and how long that is.
 const SLOW_PIECE: usize = 16 * 1024;
 const GATHER_TIME: Duration = Duration::from_millis(200);
@@ -264,30 +266,38 @@ async fn receive<W: Writes>(
 ) -> Result<Arrived<W::Upload>, Problem> {
     let Named { ext, filename, len } = named;
     let spec = terms.spec(ext, filename.as_deref(), len);
-    if len.is_some_and(|len| len <= SMALL) {
-        return Ok(Arrived::Small(spec, body.all().await?, filename));
+    if let Some(len) = len.filter(|len| *len <= SMALL) {
+        return Ok(Arrived::Small(spec, body.all(len).await?, filename));
     }
-    let begun = Box::pin(hand.begin(spec)).await.map_err(write_failed);
-    let untouched = waits && begun.is_err();
-    let poured = match begun {
-        Ok(mut upload) => body.pour(&mut upload).await.map(|()| upload),
-        Err(problem) => Err(problem),
+    // In its place at once: it would have one on every way that it takes.
+    let begun = Box::pin(hand.begin(spec)).await.map(|upload| vec![(upload, filename)]);
+    let mut begun = match begun {
+        Ok(begun) => begun,
+        Err(error) if waits => return Err(write_failed(error)),
+        Err(error) => return Err(body.refused(write_failed(error)).await),
     };
-    if poured.is_err() && !untouched {
-        body.discard().await;
+    for (upload, _) in &mut begun {
+        if let Err(problem) = body.pour(upload).await {
+            drop(begun);
+            return Err(body.refused(problem).await);
+        }
     }
-    Ok(Arrived::Begun(vec![(poured?, filename)]))
+    Ok(Arrived::Begun(begun))
 }
 
 impl<U: Upload> Arrived<U> {
     /// Makes all files visible. If one fails, the error says which are stored by then.
-    async fn commit(self, hand: &impl Writes<Upload = U>, terms: &Terms) -> Result<Vec<Made>, Problem> {
+    fn commit(
+        self,
+        hand: &impl Writes<Upload = U>,
+        terms: &Terms,
+    ) -> impl Future<Output = Result<Vec<Made>, Problem>> + Send {
         match self {
-            Self::Small(spec, pieces, filename) => {
-                let made = hand.put(spec, pieces).await.map_err(write_failed)?;
-                Ok(vec![(made, filename)])
-            }
-            Self::Begun(uploads) => Box::pin(commit_all(uploads, terms)).await,
+            Self::Small(spec, pieces, filename) => hand
+                .put(spec, pieces)
+                .map(|made| Ok(vec![(made.map_err(write_failed)?, filename)]))
+                .left_future(),
+            Self::Begun(uploads) => commit_all(uploads, terms).boxed().right_future(),
         }
     }
 }
@@ -430,11 +440,22 @@ impl Incoming {
         }
     }
 
-    /// All of a body whose length was announced, and is small.
-    async fn all(&mut self) -> Result<Vec<Bytes>, Problem> {
-        let mut pieces = Vec::new();
+    /// All of a body whose length was announced, and is small. Short pieces are joined: together they may be worth less
+    /// than the buffers that they lie in.
+    async fn all(&mut self, len: u64) -> Result<Vec<Bytes>, Problem> {
+        let (mut pieces, mut joined) = (Vec::new(), Vec::new());
         while let Some(piece) = self.next().await? {
-            pieces.push(piece);
+            if piece.len() >= SHORT || piece.len() as u64 == len {
+                if !joined.is_empty() {
+                    pieces.push(std::mem::take(&mut joined).into());
+                }
+                pieces.push(piece);
+            } else {
+                joined.extend_from_slice(&piece);
+            }
+        }
+        if !joined.is_empty() {
+            pieces.push(joined.into());
         }
         Ok(pieces)
     }
@@ -452,6 +473,12 @@ impl Incoming {
         };
         // The deadline is an end like the others: nothing is left to be done.
         let _ = timeout(DISCARD_TIME, reading).await;
+    }
+
+    /// The answer to what was refused, once the client has most likely sent the rest.
+    async fn refused(&mut self, problem: Problem) -> Problem {
+        Box::pin(self.discard()).await;
+        problem
     }
 
     /// Moves the body into an upload.
@@ -472,7 +499,7 @@ impl Incoming {
 /// many of them have in memory is what they sent in the last moments.
 #[derive(Default)]
 pub(super) struct Gather {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     /// Bytes of the last piece.
     last: usize,
 }
@@ -495,6 +522,7 @@ impl Gather {
                         self.buffer.reserve(self.last);
                         end = Some(Instant::now() + GATHER_TIME);
                     }
+                    make_room(&mut self.buffer, bytes.len());
                     self.buffer.extend_from_slice(&bytes);
                 }
                 None if self.buffer.is_empty() => return Ok(None),
@@ -502,7 +530,16 @@ impl Gather {
             }
         }
         self.last = self.buffer.len();
-        Ok(Some(self.buffer.split().freeze()))
+        // All of it: what is left of a large piece's buffer would be held while the client is silent.
+        Ok(Some(std::mem::take(&mut self.buffer).into()))
+    }
+}
+
+/// Makes room for so many bytes more. What slow clients have sent is little, and shall take little more than it is; to grow
+/// large buffers so would copy them too often.
+fn make_room(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < SLOW_PIECE && buffer.capacity() - buffer.len() < len {
+        buffer.reserve_exact(len.max(buffer.len() / 4));
     }
 }
 

@@ -12,6 +12,10 @@ use thiserror::Error;
 
 use super::phase::Phase;
 
+/// Shorter pieces are copied. hyper reads into 8 KiB at a time and begins new ones while any byte of the last is in use, so
+/// a client that sends byte by byte would have whoever keeps its bytes hold 8 KiB for each.
+const SHORT: usize = 1024;
+
 /// A body went past the limit.
 #[derive(Debug, Error)]
 #[error("the body is longer than http.client_max_body_size")]
@@ -66,7 +70,7 @@ impl HttpBody for Inlet {
                 return Poll::Ready(Some(Err(TooLarge.into())));
             }
         }
-        Poll::Ready(Some(Ok(frame)))
+        Poll::Ready(Some(Ok(frame.map_data(own))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -76,6 +80,11 @@ impl HttpBody for Inlet {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// A piece that holds no more than it has.
+fn own(piece: Bytes) -> Bytes {
+    if piece.len() < SHORT { Bytes::copy_from_slice(&piece) } else { piece }
 }
 
 impl Drop for Inlet {
