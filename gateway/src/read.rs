@@ -3,12 +3,15 @@
 //! Order of decisions: name, method, what the site wants proved, existence, preconditions, range. A name that cannot be is
 //! simply not found.
 
+use std::future;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::Request;
 use axum::response::IntoResponse;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either};
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
@@ -57,7 +60,6 @@ pub(crate) async fn serve<F: Files>(
         Err(problem) => return refusal(problem),
     };
     let is_kept = kept.is_some();
-    let is_at_hand = is_kept && settings.is_plain() && may_be_plain(request);
     let found = match kept {
         Some(entry) => {
             files.sent_again(entry.len);
@@ -90,79 +92,123 @@ pub(crate) async fn serve<F: Files>(
     if lives == Lives::No {
         return not_found();
     }
-    let (len, modified, mutable) = found.facts();
-    let mut validators = Validators::of(&id, len, modified, mutable);
-    let kind = settings.mime.of(id.name.extension());
-    let mut headers = HeaderMap::with_capacity(10);
-    let plan = settings.compression.as_ref().map_or(Plan::Never, |compression| {
-        let facts = Facts { id: &id, kind: &kind, len, mutable: validators.mutable };
-        compression.plan(request.method(), request.headers(), &facts)
-    });
-    if let Some(coding) = plan.coding() {
-        validators.set_coding(coding);
-    }
-    plan.vary(&mut headers);
-    put(&mut headers, ETAG, validators.etag_header());
-    put(&mut headers, LAST_MODIFIED, validators.last_modified());
-    let urls = &settings.urls;
-    let cache_control =
-        if validators.mutable { urls.changing.clone() } else { lives.cache_control(&urls.lasting) };
-    put(&mut headers, CACHE_CONTROL, cache_control);
-    match conditions::evaluate(request.headers(), &validators) {
-        Outcome::Proceed => {}
-        Outcome::NotModified => {
-            let body = if is_at_hand { Body::empty().at_hand() } else { Body::empty() };
-            return answer(StatusCode::NOT_MODIFIED, headers, body);
+    let found = FoundFile { files, id, found, is_kept, disposition, lives };
+    found.answer(settings, ready, request).await
+}
+
+/// A file that was found, and what is known of it.
+struct FoundFile<F: Files> {
+    files: Arc<F>,
+    id: FileId,
+    found: Found<F::Remote>,
+    /// Whether it is kept ready.
+    is_kept: bool,
+    disposition: Option<HeaderValue>,
+    lives: Lives,
+}
+
+impl<F: Files> FoundFile<F> {
+    /// The answer, most of which is there at once. What has to be waited for is boxed.
+    fn answer<'a>(
+        self,
+        settings: &'a Arc<Settings>,
+        ready: &'a Ready,
+        request: &'a Request<()>,
+    ) -> Either<future::Ready<Response<Body>>, BoxFuture<'a, Response<Body>>> {
+        let at_once = |response| future::ready(response).left_future();
+        let Self { files, id, found, is_kept, disposition, lives } = self;
+        let uri = request.uri();
+        let is_at_hand = is_kept && settings.is_plain() && may_be_plain(request);
+        let (len, modified, mutable) = found.facts();
+        let mut validators = Validators::of(&id, len, modified, mutable);
+        let kind = settings.mime.of(id.name.extension());
+        let mut headers = HeaderMap::with_capacity(10);
+        let plan = settings.compression.as_ref().map_or(Plan::Never, |compression| {
+            let facts = Facts { id: &id, kind: &kind, len, mutable: validators.mutable };
+            compression.plan(request.method(), request.headers(), &facts)
+        });
+        if let Some(coding) = plan.coding() {
+            validators.set_coding(coding);
         }
-        Outcome::Failed => {
-            let detail = "the file is not the version that If-Match or If-Unmodified-Since names";
-            return refusal(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail));
+        plan.vary(&mut headers);
+        put(&mut headers, ETAG, validators.etag_header());
+        put(&mut headers, LAST_MODIFIED, validators.last_modified());
+        let urls = &settings.urls;
+        let cache_control =
+            if validators.mutable { urls.changing.clone() } else { lives.cache_control(&urls.lasting) };
+        put(&mut headers, CACHE_CONTROL, cache_control);
+        match conditions::evaluate(request.headers(), &validators) {
+            Outcome::Proceed => {}
+            Outcome::NotModified => {
+                let body = if is_at_hand { Body::empty().at_hand() } else { Body::empty() };
+                return at_once(answer(StatusCode::NOT_MODIFIED, headers, body));
+            }
+            Outcome::Failed => {
+                let detail = "the file is not the version that If-Match or If-Unmodified-Since names";
+                return at_once(refusal(Problem::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "precondition_failed",
+                    detail,
+                )));
+            }
         }
-    }
-    let cut = match urls.flv.as_ref().map(|flv| flv.cut(id.name.extension(), query, len)).transpose() {
-        Ok(cut) => cut.flatten(),
-        Err(problem) => return refusal(problem),
-    };
-    let max_ranges = if cut.is_some() { 0 } else { urls.max_ranges };
-    let units = if max_ranges == 0 { "none" } else { "bytes" };
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static(units));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    put(&mut headers, CONTENT_DISPOSITION, disposition);
-    let wanted = wanted(request, &validators, len, max_ranges);
-    let upstream = match &found {
-        Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
-        _ => None,
-    };
-    let keep = match (&found, &plan) {
-        // What is kept is for every client, so it must not depend on the codings that one takes.
-        (Found::Here(read), Plan::Never)
-            if may_be_plain(request) && !is_kept && !validators.mutable && lives == Lives::On =>
+        let cut = match urls
+            .flv
+            .as_ref()
+            .map(|flv| flv.cut(id.name.extension(), QueryString::of(uri), len))
+            .transpose()
         {
-            let known = (id.clone(), validators.clone());
-            ready.admits(uri.path()).then(|| (Arc::clone(&files), known, read.clone()))
+            Ok(cut) => cut.flatten(),
+            Err(problem) => return at_once(refusal(problem)),
+        };
+        let max_ranges = if cut.is_some() { 0 } else { urls.max_ranges };
+        let units = if max_ranges == 0 { "none" } else { "bytes" };
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static(units));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        put(&mut headers, CONTENT_DISPOSITION, disposition);
+        let wanted = wanted(request, &validators, len, max_ranges);
+        let upstream = match &found {
+            Found::Elsewhere(file) if settings.access_log.is_some() => Some(Upstream::of(&file.base_url())),
+            _ => None,
+        };
+        let keep = match (&found, &plan) {
+            // What is kept is for every client, so it must not depend on the codings that one takes.
+            (Found::Here(read), Plan::Never)
+                if may_be_plain(request) && !is_kept && !validators.mutable && lives == Lives::On =>
+            {
+                let known = (id.clone(), validators.clone());
+                ready.admits(uri.path()).then(|| (Arc::clone(&files), known, read.clone()))
+            }
+            _ => None,
+        };
+        let is_cut = cut.is_some();
+        let content = Content { files, id, found, len, cut };
+        let answered = content.answer(request.method(), headers, kind, wanted);
+        let finish = move |mut response: Response<Body>| {
+            if is_at_hand {
+                response = response.map(Body::at_hand);
+            }
+            if let Some(upstream) = upstream {
+                response.extensions_mut().insert(upstream);
+            }
+            if let Some((files, known, read)) = keep
+                && let Some(headers) = headers_of_whole(&response, len)
+                && let Some(entry) = Entry::of(uri.path(), settings, &files, known, read, headers)
+            {
+                ready.keep(entry);
+            }
+            response
+        };
+        match (plan, &settings.compression, answered) {
+            (Plan::Encode(encoding), Some(compression), answered) if !is_cut => {
+                let is_head = request.method() == Method::HEAD;
+                let encoded =
+                    async move { compression.encode(encoding, finish(answered.await), is_head).await };
+                encoded.boxed().right_future()
+            }
+            (_, _, Either::Left(response)) => at_once(finish(response.into_inner())),
+            (_, _, Either::Right(answered)) => answered.map(finish).boxed().right_future(),
         }
-        _ => None,
-    };
-    let is_cut = cut.is_some();
-    let content = Content { files, id, found, len, cut };
-    let mut response = content.answer(request.method(), headers, kind, wanted).await;
-    if is_at_hand {
-        response = response.map(Body::at_hand);
-    }
-    if let Some(upstream) = upstream {
-        response.extensions_mut().insert(upstream);
-    }
-    if let Some((files, known, read)) = keep
-        && let Some(headers) = headers_of_whole(&response, len)
-        && let Some(entry) = Entry::of(uri.path(), settings, &files, known, read, headers)
-    {
-        ready.keep(entry);
-    }
-    match (plan, &settings.compression) {
-        (Plan::Encode(encoding), Some(compression)) if !is_cut => {
-            Box::pin(compression.encode(encoding, response, request.method() == Method::HEAD)).await
-        }
-        _ => response,
     }
 }
 
@@ -327,13 +373,13 @@ struct Content<F: Files> {
 }
 
 impl<F: Files> Content<F> {
-    async fn answer(
+    fn answer(
         mut self,
         method: &Method,
         mut headers: HeaderMap,
         kind: HeaderValue,
         wanted: Wanted,
-    ) -> Response<Body> {
+    ) -> Either<future::Ready<Response<Body>>, BoxFuture<'static, Response<Body>>> {
         let whole = self.len;
         let (status, segments) = match wanted {
             Wanted::All => {
@@ -357,29 +403,31 @@ impl<F: Files> Content<F> {
                     refusal(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail));
                 let range = HeaderValue::try_from(format!("bytes */{whole}")).ok();
                 put(response.headers_mut(), CONTENT_RANGE, range);
-                return response;
+                return future::ready(response).left_future();
             }
         };
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len_of(&segments)));
         if method == Method::HEAD {
-            return answer(status, headers, Body::empty());
+            return future::ready(answer(status, headers, Body::empty())).left_future();
         }
-        match self.body(segments).await {
-            Ok(body) => answer(status, headers, body),
-            Err(error) => not_found_elsewhere(error),
-        }
-    }
-
-    async fn body(self, segments: Vec<Segment>) -> Result<Body, FindError> {
-        match self.found {
-            Found::Here(SmallRead::Content { content, .. }) => Ok(cut(&content, &segments).into()),
-            Found::Here(SmallRead::Large(file)) => Ok(match little(&file, &segments) {
+        let body = match self.found {
+            Found::Here(SmallRead::Content { content, .. }) => cut(&content, &segments).into(),
+            Found::Here(SmallRead::Large(file)) => match little(&file, &segments) {
                 Some(bytes) => bytes.into(),
                 None => FileBody::new(source(self.files, self.id, file), segments).into(),
-            }),
+            },
             // Boxed, as is the search: each connection has room for the largest answer, and this one is rare.
-            Found::Elsewhere(file) => Box::pin(elsewhere::body(file, segments)).await,
-        }
+            Found::Elsewhere(file) => {
+                let answered = async move {
+                    match elsewhere::body(file, segments).await {
+                        Ok(body) => answer(status, headers, body),
+                        Err(error) => not_found_elsewhere(error),
+                    }
+                };
+                return answered.boxed().right_future();
+            }
+        };
+        future::ready(answer(status, headers, body)).left_future()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod replication;
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
@@ -63,8 +64,12 @@ impl Writes for NodeFiles {
         self.store.begin(spec).await
     }
 
-    async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
-        self.store.put(spec, content).await
+    fn put(
+        &self,
+        spec: UploadSpec,
+        content: Vec<Bytes>,
+    ) -> impl Future<Output = Result<Committed, WriteError>> + Send {
+        self.store.put(spec, content)
     }
 
     async fn delete(&self, id: &FileId) -> Result<(), WriteError> {

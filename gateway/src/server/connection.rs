@@ -112,7 +112,8 @@ impl<A: App> Serving<A> {
         let (mut unread, mut since) = (Bytes::new(), Instant::now());
         loop {
             if unread.is_empty() {
-                match fast_path::serve(self, &mut io, queue, since).await {
+                // Boxed, as is what follows: a connection has room for one of them at a time.
+                match Box::pin(fast_path::serve(self, &mut io, queue, since)).await {
                     Next::Other(bytes) => unread = bytes,
                     Next::Over => {
                         let io = Clocked::new(io, Arc::clone(&self.requests.phase), patience);
@@ -120,7 +121,6 @@ impl<A: App> Serving<A> {
                     }
                 }
             }
-            // Boxed, so that a connection on the fast path has no room for it.
             let end = Box::pin(self.awake(io, unread, queue)).await;
             let Why::Asleep(asleep) = end.why else { return end };
             (io, unread, since) = (end.io.into_inner(), end.unread, asleep);

@@ -1,6 +1,7 @@
 //! The threads of one store path, behind a bounded queue: a slow disk makes its own callers wait, nobody else.
 
 use std::collections::VecDeque;
+use std::future::{Future, ready};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -27,7 +29,8 @@ pub struct PoolGone;
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    /// With the places that they have.
+    jobs: VecDeque<(Job, Option<OwnedSemaphorePermit>)>,
     idle: usize,
     closed: bool,
 }
@@ -104,48 +107,46 @@ impl Pool {
     }
 
     /// Runs a blocking job on one of the threads and waits for its result. A caller that goes away does not stop it.
-    pub(super) async fn run<T: Send + 'static>(
+    ///
+    /// No `async fn`, whose callers would have room for the job as long as they wait.
+    pub(super) fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, PoolGone> {
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => Arc::clone(&self.places).acquire_owned().await.map_err(|_| PoolGone)?,
-        };
+    ) -> impl Future<Output = Result<T, PoolGone>> + Send {
         let (tell, told) = oneshot::channel();
-        self.push(place, move || {
+        let job: Job = Box::new(move || {
             // Nobody hears the result of a caller that went away.
             let _ = tell.send(job());
         });
-        told.await.map_err(|_| PoolGone)
+        async move {
+            let place = match Arc::clone(&self.places).try_acquire_owned() {
+                Ok(place) => place,
+                Err(_) => Arc::clone(&self.places).acquire_owned().await.map_err(|_| PoolGone)?,
+            };
+            self.enqueue(job, Some(place));
+            told.await.map_err(|_| PoolGone)
+        }
     }
 
     /// Runs a job of few system calls: on the caller's thread while the disk is quick, else as [`Pool::run`].
-    pub(super) async fn run_short<T: Send + 'static>(
+    pub(super) fn run_short<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, PoolGone> {
-        let Some(began) = self.pace.try_begin() else { return self.run(job).await };
+    ) -> impl Future<Output = Result<T, PoolGone>> + Send {
+        let Some(began) = self.pace.try_begin() else { return self.run(job).left_future() };
         let outcome = catch_unwind(AssertUnwindSafe(job));
         self.pace.end(began);
-        outcome.map_err(|_| PoolGone)
+        ready(outcome.map_err(|_| PoolGone)).right_future()
     }
 
     /// Runs a job that nobody waits for, such as a clean-up; it does not need a place.
     pub(super) fn run_detached(&self, job: impl FnOnce() + Send + 'static) {
-        self.enqueue(Box::new(job));
+        self.enqueue(Box::new(job), None);
     }
 
-    fn push(&self, place: OwnedSemaphorePermit, job: impl FnOnce() + Send + 'static) {
-        self.enqueue(Box::new(move || {
-            job();
-            drop(place);
-        }));
-    }
-
-    fn enqueue(&self, job: Job) {
+    fn enqueue(&self, job: Job, place: Option<OwnedSemaphorePermit>) {
         let mut queue = self.shared.lock();
-        queue.jobs.push_back(job);
+        queue.jobs.push_back((job, place));
         let wake = queue.idle > 0;
         drop(queue);
         if wake {
@@ -164,12 +165,13 @@ impl Drop for Pool {
 fn work(shared: &Shared) {
     let mut queue = shared.lock();
     loop {
-        if let Some(job) = queue.jobs.pop_front() {
+        if let Some((job, place)) = queue.jobs.pop_front() {
             drop(queue);
             // A panic is a bug in one job; its caller hears `PoolGone`, and the thread goes on.
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 tracing::error!("a job of the store panicked");
             }
+            drop(place);
             queue = shared.lock();
         } else if queue.closed {
             return;
