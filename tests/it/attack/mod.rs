@@ -19,8 +19,6 @@ use reader::read_for;
 
 /// For a connection that does nothing good. Of it, more than half is what hyper keeps for a connection with a request.
 const KIB_A_CONNECTION: f64 = 20.0;
-/// For one whose upload is under way, with its temporary file.
-const KIB_AN_UPLOAD: f64 = 40.0;
 /// How much longer the slowest of a hundred answers may take for a visitor beside a crowd.
 const SLOWDOWN: u32 = 3;
 /// For what ends when connections are gone.
@@ -144,8 +142,7 @@ impl Outcome {
         if self.p99 > noticed.max(self.quiet_p99 * SLOWDOWN) {
             faults.push(format!("p99 of a visitor went from {:?} to {:?}", self.quiet_p99, self.p99));
         }
-        let most = if self.manner == Manner::EndlessUpload { KIB_AN_UPLOAD } else { KIB_A_CONNECTION };
-        if self.kib_a_connection() > most {
+        if self.kib_a_connection() > KIB_A_CONNECTION {
             faults.push(format!("{:.1} KiB a connection", self.kib_a_connection()));
         }
         let leaked = self.again_kib.saturating_sub(self.during_kib);
