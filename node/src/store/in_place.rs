@@ -117,15 +117,24 @@ impl Spare {
     }
 
     fn of(runtime: &Handle, jobs: Arc<InPlace>) -> Self {
-        let watched = Arc::clone(&jobs);
+        let (watched, own) = (Arc::clone(&jobs), runtime.clone());
         runtime.spawn(async move {
+            leave_events(&own);
             while watched.stand_by() {
                 tracing::debug!("jobs of the store hang, a spare thread goes on for theirs");
                 watched.go_on().await;
+                leave_events(&own);
             }
         });
         Self(jobs)
     }
+}
+
+/// Makes another thread of the runtime wait for the events of all: the one that did may be this one, which is to sleep, and
+/// those that have nothing to do would not notice. A task from outside wakes one of them.
+fn leave_events(runtime: &Handle) {
+    let own = runtime.clone();
+    drop(runtime.spawn_blocking(move || drop(own.spawn(async {}))));
 }
 
 impl Drop for Spare {
@@ -189,6 +198,40 @@ mod tests {
             threads
         }));
         assert_eq!(threads.unwrap().len(), 1, "the other one stands by");
+        drop(spare);
+    }
+
+    /// The thread that goes to sleep may be the one that waited for the events of all.
+    #[test]
+    fn events_are_heard_while_the_thread_stands_by() {
+        use std::io::{Read, Write};
+
+        let (runtime, jobs) = (runtime(), Arc::new(InPlace::new(1)));
+        let spare = Spare::of(runtime.handle(), Arc::clone(&jobs));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (mut from, mut to) = stream.split();
+                tokio::io::copy(&mut from, &mut to).await.unwrap();
+            }
+        });
+        for _ in 0..10 {
+            let held = Arc::clone(&jobs);
+            let job = runtime.spawn(async move {
+                assert!(held.try_begin());
+                std::thread::sleep(3 * HANG);
+                held.end();
+            });
+            runtime.block_on(job).unwrap();
+            while !jobs.is_asleep.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+            stream.write_all(b"x").unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+        }
         drop(spare);
     }
 
