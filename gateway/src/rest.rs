@@ -4,6 +4,7 @@ mod batch;
 mod change;
 mod digest;
 mod filename;
+mod gather;
 mod hand;
 mod info;
 mod link;

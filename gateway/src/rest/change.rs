@@ -16,8 +16,9 @@ use protocol::file_id::FileKind;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::gather::Gather;
 use super::opening::{self, Opened};
-use super::upload::{Gather, Incoming, Stored, bad, base_url, content_length, created, write_failed};
+use super::upload::{Incoming, Stored, bad, base_url, content_length, created, write_failed};
 use super::{Served, Shared};
 use crate::authority::Scope;
 use crate::conditions::{self, Outcome};
@@ -177,7 +178,7 @@ async fn write(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Result<(u64, u64, Current), Problem> {
-    let mut gather = Gather::default();
+    let mut gather = Gather::new();
     let waits = headers.contains_key(EXPECT);
     let mut piece = if waits { None } else { gather.next(body).await? };
     let len = content_length(headers);

@@ -18,8 +18,9 @@ use protocol::GroupName;
 use protocol::config::storage_conf::Durability;
 use protocol::file_id::FileExt;
 use serde::Serialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
+use super::gather::Gather;
 use super::hand::Hand;
 use super::prefer::{self, PREFERENCE_APPLIED};
 use super::repeat::{self, Turn};
@@ -39,9 +40,6 @@ const SMALL: u64 = 256 * 1024;
 pub(crate) const PIECE: usize = 256 * 1024;
 /// Pieces of small bodies that are shorter are joined.
 const SHORT: usize = 4 * 1024;
-/// What is worth a trip to the disk when it took long to arrive, and how long that is.
-const SLOW_PIECE: usize = 16 * 1024;
-const GATHER_TIME: Duration = Duration::from_millis(200);
 
 /// What is read and thrown away of a body that was refused half-way, at most: a client that is still sending when the
 /// connection ends would not see the answer.
@@ -483,7 +481,7 @@ impl Incoming {
 
     /// Moves the body into an upload.
     async fn pour(&mut self, upload: &mut impl Upload) -> Result<(), Problem> {
-        let mut gather = Gather::default();
+        let mut gather = Gather::new();
         let mut piece = gather.next(self).await?;
         while let Some(bytes) = piece {
             // Boxed: the client is waited for much longer.
@@ -492,54 +490,6 @@ impl Incoming {
             piece = next?;
         }
         Ok(())
-    }
-}
-
-/// Joins the small frames that arrive into pieces worth a trip to the disk. Slow clients get smaller pieces, so that what
-/// many of them have in memory is what they sent in the last moments.
-#[derive(Default)]
-pub(super) struct Gather {
-    buffer: Vec<u8>,
-    /// Bytes of the last piece.
-    last: usize,
-}
-
-impl Gather {
-    pub(crate) async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
-        let mut end = None;
-        while self.buffer.len() < PIECE {
-            let bytes = match end {
-                Some(end) if self.buffer.len() >= SLOW_PIECE => match timeout_at(end, body.next()).await {
-                    Ok(bytes) => bytes?,
-                    Err(_) => break,
-                },
-                _ => body.next().await?,
-            };
-            match bytes {
-                Some(bytes) if self.buffer.is_empty() && bytes.len() >= PIECE => return Ok(Some(bytes)),
-                Some(bytes) => {
-                    if self.buffer.is_empty() {
-                        self.buffer.reserve(self.last);
-                        end = Some(Instant::now() + GATHER_TIME);
-                    }
-                    make_room(&mut self.buffer, bytes.len());
-                    self.buffer.extend_from_slice(&bytes);
-                }
-                None if self.buffer.is_empty() => return Ok(None),
-                None => break,
-            }
-        }
-        self.last = self.buffer.len();
-        // All of it: what is left of a large piece's buffer would be held while the client is silent.
-        Ok(Some(std::mem::take(&mut self.buffer).into()))
-    }
-}
-
-/// Makes room for so many bytes more. What slow clients have sent is little, and shall take little more than it is; to grow
-/// large buffers so would copy them too often.
-fn make_room(buffer: &mut Vec<u8>, len: usize) {
-    if buffer.len() < SLOW_PIECE && buffer.capacity() - buffer.len() < len {
-        buffer.reserve_exact(len.max(buffer.len() / 4));
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::clocked::{Clocked, Patience};
-use super::doze::Doze;
+use super::doze::{Awake, Doze};
 use super::fast_path::{self, Next};
 use super::refusal::{SLOW_HEAD, linger, send};
 use super::requests::Requests;
@@ -26,8 +26,11 @@ use super::rewind::Rewind;
 use super::{App, HttpLimits, http2};
 use crate::sendfile::{FileIo, FileQueue};
 
-/// Most bytes of a body that one read takes in. Heads have a limit of their own.
+/// Most bytes of a body that one read takes in, the same when many connections are awake, and what all together may take in
+/// so. Heads have a limit of their own.
 const READ_BUFFER: usize = 256 * 1024;
+const SMALL_READ_BUFFER: usize = 16 * 1024;
+const READ_BUFFERS: usize = 16 << 20;
 
 impl HttpLimits {
     pub(super) fn patience(&self) -> Patience {
@@ -39,7 +42,8 @@ impl HttpLimits {
         }
     }
 
-    fn http1(&self) -> http1::Builder {
+    fn http1(&self, awake: &Awake) -> http1::Builder {
+        let buffer = awake.share(READ_BUFFERS).clamp(SMALL_READ_BUFFER, READ_BUFFER);
         let mut builder = http1::Builder::new();
         builder
             // A client may end its side once it has asked, as `nc` does; it gets its answer all the same.
@@ -47,7 +51,7 @@ impl HttpLimits {
             // `Clocked` has the clock.
             .header_read_timeout(None)
             .max_header_size(self.max_head)
-            .max_buf_size(self.max_head.max(READ_BUFFER))
+            .max_buf_size(self.max_head.max(buffer))
             // Old nginx storage peers send two blanks after the path; RFC 9112, 3 lets a server be lenient here.
             .allow_multiple_spaces_in_request_line_delimiters(true);
         builder
@@ -133,7 +137,9 @@ impl<A: App> Serving<A> {
         S: hyper::rt::Read + hyper::rt::Write + Unpin,
     {
         let Requests { limits, phase, .. } = &self.requests;
-        let io = Clocked::new(io, Arc::clone(phase), limits.patience()).dozing(unread, self.doze.wake());
+        let awake = self.doze.wake();
+        let mut builder = limits.http1(&awake);
+        let io = Clocked::new(io, Arc::clone(phase), limits.patience()).dozing(unread, awake);
         let service = service_fn(|request| {
             self.requests.answer(request).map(|mut response| {
                 response.body_mut().set_queue(queue);
@@ -142,7 +148,7 @@ impl<A: App> Serving<A> {
         });
         // Pieces of files are told by their addresses: nothing may be copied together. TLS copies anyway, and a record that
         // has all of a small answer is better than two.
-        let mut connection = limits.http1().writev(queue.is_some()).serve_connection(io, service);
+        let mut connection = builder.writev(queue.is_some()).serve_connection(io, service);
         let outcome = tokio::select! {
             biased;
             outcome = &mut connection => outcome,

@@ -30,6 +30,11 @@ impl Doze {
 pub(super) struct Awake(Arc<Doze>);
 
 impl Awake {
+    /// Its share of what all that are awake may have of something.
+    pub(super) fn share(&self, of_all: usize) -> usize {
+        of_all / self.0.0.load(Relaxed).max(1)
+    }
+
     /// Silence after which this one shall sleep.
     pub(super) fn sleeps_after(&self) -> Duration {
         if self.0.0.load(Relaxed) > MANY { Duration::ZERO } else { AFTER }
