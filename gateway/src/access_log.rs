@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod escape;
 mod line;
 mod logged;
+mod plain;
 pub(crate) mod writer;
 
 use std::cell::RefCell;
@@ -81,6 +82,16 @@ impl AccessLog {
         self.0.writer.flush();
     }
 
+    /// Whether it has no more to say of an answer at hand than its status and its length.
+    pub(crate) fn takes_plain(&self) -> bool {
+        !self.0.line.has_answer_headers()
+    }
+
+    /// Begins the line of a request of which the fast path has read the head; `None` if it cannot be told.
+    pub(crate) fn begin_plain(&self, from: &Connection, client: SocketAddr, head: &[u8]) -> Option<Pending> {
+        Some(self.begin(from, client, &plain::request_of(head)?))
+    }
+
     /// Begins the line of a request.
     pub(crate) fn begin<B>(&self, from: &Connection, client: SocketAddr, request: &Request<B>) -> Pending {
         let mut asked = Kept::in_memory_of(SPARE.take());
@@ -126,7 +137,19 @@ impl Pending {
         if self.log.0.has_head_bytes {
             self.head_bytes = head_len(&answer);
         }
-        answer.map(|body| Body::layer(Logged::new(body, self)))
+        answer.map(|body| {
+            let is_at_hand = body.is_at_hand();
+            let logged = Body::layer(Logged::new(body, self));
+            if is_at_hand { logged.at_hand() } else { logged }
+        })
+    }
+
+    /// The same for an answer at hand, whose head has so many bytes.
+    pub(crate) fn handed(mut self, status: StatusCode, head_bytes: usize, body: Body) -> Body {
+        self.status = Some(status.as_u16());
+        self.head_bytes = head_bytes as u64;
+        self.log.0.line.keep_answer::<()>(&mut self.answered, None);
+        Body::layer(Logged::new(body, self))
     }
 
     /// Notes how long the body will be, and whether there is none.

@@ -4,15 +4,19 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::buf::Chain;
+use bytes::{Buf, Bytes};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
+use crate::access_log::Pending;
 use crate::body::Body;
 
 /// What a plain request says: lines that are there once at most, in ASCII.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plain<'a> {
+    /// All of the head.
+    pub head: &'a [u8],
     /// The path of the URL, as it came.
     pub path: &'a str,
     /// `Range`.
@@ -26,16 +30,35 @@ pub struct Plain<'a> {
 /// A 200, 206 or 304 that needs no more than to be written.
 #[derive(Debug)]
 pub struct AtHand {
+    status: StatusCode,
+    log: Option<Box<Pending>>,
     /// Status line and headers, without `Date`, which is to follow.
-    pub(crate) head: Bytes,
+    head: Bytes,
     /// As long as the head says.
-    pub(crate) body: Body,
+    body: Body,
 }
 
 impl AtHand {
     /// Of a head out of [`Heads`].
-    pub(crate) fn new(head: Bytes, body: Body) -> Self {
-        Self { head, body }
+    pub(crate) fn new(status: StatusCode, head: Bytes, body: Body) -> Self {
+        Self { status, log: None, head, body }
+    }
+
+    /// With a line in the access log.
+    pub(crate) fn logged(self, log: Pending) -> Self {
+        Self { log: Some(Box::new(log)), ..self }
+    }
+
+    /// All of the head, and the body. The connection ends with it if it is the last.
+    pub(crate) fn into_parts(self, is_last: bool) -> (Chain<Bytes, Bytes>, Body) {
+        const CLOSE: &[u8] = b"connection: close\r\n";
+        let end = date_and_end();
+        let end = if is_last { [CLOSE, &end].concat().into() } else { end };
+        let body = match self.log {
+            Some(log) => log.handed(self.status, self.head.len() + end.len(), self.body),
+            None => self.body,
+        };
+        (self.head.chain(end), body)
     }
 }
 
@@ -111,7 +134,7 @@ thread_local! {
 }
 
 /// The line with the date of this second (RFC 9110, 6.6.1), and the end of the head.
-pub(crate) fn date_and_end() -> Bytes {
+fn date_and_end() -> Bytes {
     let now = SystemTime::now();
     let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     END.with_borrow_mut(|(of, end)| {

@@ -98,7 +98,9 @@ impl<F: Files> App for Gateway<F> {
             return None;
         }
         let entry = self.ready.get(&*self.files, &settings, plain.path)?;
-        read::at_hand(&*self.files, &settings, &entry, plain, connection.secure)
+        let answer = read::at_hand(&*self.files, &settings, &entry, plain, connection.secure)?;
+        let Some(log) = &settings.access_log else { return Some(answer) };
+        Some(answer.logged(log.begin_plain(connection, connection.peer, plain.head)?))
     }
 }
 

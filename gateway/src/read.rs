@@ -258,18 +258,19 @@ pub(crate) fn at_hand(
     let heads = entry.heads(settings, is_secure);
     if entry.is_had(&plain) {
         files.sent_again(entry.len);
-        return Some(AtHand::new(heads.not_modified(), Body::empty()));
+        return Some(AtHand::new(StatusCode::NOT_MODIFIED, heads.not_modified(), Body::empty()));
     }
     let wanted = plain.range.map(|range| range::wanted(range, entry.len, settings.urls.max_ranges));
     let answer = match wanted {
-        None | Some(Wanted::All) => AtHand::new(heads.whole(), entry.body()),
+        None | Some(Wanted::All) => AtHand::new(StatusCode::OK, heads.whole(), entry.body()),
         Some(Wanted::One(part)) => {
-            AtHand::new(heads.part(&part, entry.len), entry.parts(vec![Segment::File(part)]))
+            let head = heads.part(&part, entry.len);
+            AtHand::new(StatusCode::PARTIAL_CONTENT, head, entry.parts(vec![Segment::File(part)]))
         }
         Some(Wanted::Several(parts)) => {
             let answer = ByteRanges::of(parts, entry.headers.get(CONTENT_TYPE)?, entry.len);
             let head = heads.parts(&answer.kind, len_of(&answer.segments));
-            AtHand::new(head, entry.parts(answer.segments))
+            AtHand::new(StatusCode::PARTIAL_CONTENT, head, entry.parts(answer.segments))
         }
         Some(Wanted::Nothing) => return None,
     };

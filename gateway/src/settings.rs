@@ -74,9 +74,9 @@ impl Settings {
     }
 
     /// Whether nothing about a request but its path counts for the answer of a file that is here, and nobody wants to know
-    /// of it.
+    /// more of it than can be told at once.
     pub(crate) fn is_plain(&self) -> bool {
-        self.access_log.is_none() && self.policy.is_plain()
+        self.access_log.as_ref().is_none_or(AccessLog::takes_plain) && self.policy.is_plain()
     }
 
     /// Settings of a configuration; reads the files that it names. Blocking.

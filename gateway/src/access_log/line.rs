@@ -107,6 +107,11 @@ impl Line {
         self.steps.iter().any(|step| matches!(step, Step::Ended(Ended::AllBytes)))
     }
 
+    /// Whether a header of the answer is asked for.
+    pub(super) fn has_answer_headers(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Answered(Answered::Header(_))))
+    }
+
     /// Appends the line.
     pub(super) fn write(
         &self,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::App;
 use super::connection::Serving;
 use super::plain_get::PlainGet;
-use crate::at_hand::{AtHand, date_and_end};
+use crate::at_hand::AtHand;
 use crate::body::{Body, Data};
 use crate::sendfile::FileQueue;
 
@@ -150,12 +150,9 @@ struct Reply {
 
 impl Reply {
     fn new(answer: AtHand, queue: Option<&FileQueue>, is_last: bool) -> Self {
-        const CLOSE: &[u8] = b"connection: close\r\n";
-        let end = date_and_end();
-        let end = if is_last { [CLOSE, &end].concat().into() } else { end };
-        let mut body = answer.body;
+        let (head, mut body) = answer.into_parts(is_last);
         body.set_queue(queue);
-        Self { head: answer.head.chain(end), body, data: Data::from(Bytes::new()) }
+        Self { head, body, data: Data::from(Bytes::new()) }
     }
 
     fn poll_send<S: Write + Unpin>(&mut self, io: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>> {

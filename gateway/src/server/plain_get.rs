@@ -33,7 +33,7 @@ impl<'a> PlainGet<'a> {
             return None;
         }
         let (mut hosts, mut is_last) = (0, false);
-        let mut plain = Plain { path: target, ..Plain::default() };
+        let mut plain = Plain { head: &bytes[..len], path: target, ..Plain::default() };
         for Header { name, value } in request.headers.iter() {
             match meaning(name) {
                 Meaning::None => {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Buf;
 use gateway::files::UploadKind;
-use gateway::server::{App, HttpLimits, HttpServer};
+use gateway::server::{App, HttpLimits, HttpServer, Plain};
 use gateway::{Gateway, Settings, Site};
 use http::Request;
 use http_body_util::BodyExt;
@@ -263,4 +263,54 @@ proptest! {
             }
         }
     }
+}
+
+/// The fast path and hyper, which alone takes two blanks, write the same of the same.
+#[tokio::test]
+async fn what_is_at_hand_has_the_same_line() {
+    let log = Logging::with(
+        "$remote_addr $request_method $request_uri $uri \"$request\" $host $http_referer $http_user_agent $http_x $args \
+         $status $body_bytes_sent $bytes_sent $request_length $request_completion $upstream_addr $scheme $server_port",
+    );
+    let paths = [5_000, 300_000]
+        .map(|len| format!("/{}", log.store.add(&UploadKind::Normal, "txt", &vec![b'x'; len])));
+    let server = HttpServer::bind("127.0.17.1:0".parse().unwrap(), HttpLimits::default()).await.unwrap();
+    let address = server.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(server.serve(log.gateway.clone(), stop.clone()));
+    let mut expected = 0;
+    for path in &paths {
+        for more in [
+            "",
+            "Range: bytes=0-99\r\n",
+            "Range: bytes=0-99, 2000-2099\r\n",
+            "If-None-Match: *\r\n",
+            "Range: bytes=9000000-\r\n",
+        ] {
+            for blank in ["  ", " "] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let request = format!(
+                    "GET{blank}{path} HTTP/1.1\r\nHost: A:80\r\n{more}Referer: http://b/\"\r\nUser-Agent: \u{e4} c\r\nX: 1\r\n\r\n"
+                );
+                stream.write_all(request.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+                stream.read_to_end(&mut Vec::new()).await.unwrap();
+                expected += 1;
+            }
+        }
+    }
+    stop.cancel();
+    task.await.unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), expected);
+    for pair in lines.chunks(2) {
+        assert_eq!(pair[0], pair[1]);
+    }
+    let plain = Plain { head: b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", path: &paths[0], ..Plain::default() };
+    assert!(log.gateway.at_hand(&here(), plain).is_some());
+    let log = Logging::with("$sent_http_etag");
+    let path = format!("/{}", log.store.add(&UploadKind::Normal, "txt", b"abc"));
+    log.get(&path, &[]).await;
+    let plain = Plain { head: b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", path: &path, ..Plain::default() };
+    assert!(log.gateway.at_hand(&here(), plain).is_none(), "the line wants to know of the whole answer");
 }
