@@ -10,7 +10,8 @@ import itertools
 import json
 import os
 import random
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import unquote, urlsplit
 
 import requests
 import schemathesis
@@ -29,6 +30,8 @@ numbers = itertools.count()
 chance = random.Random(1)
 codes = {}
 answers = collections.defaultdict(collections.Counter)
+# Requests whose path names what is there.
+named = set()
 
 
 @schemathesis.serializer("application/offset+octet-stream", "application/partial-upload")
@@ -108,15 +111,19 @@ def before_call(context, case, kwargs):
     for part, there in {"group": "group1", "id": STORAGE}.items():
         if part in parameters:
             parameters[part] = there
+            named.add(case.id)
     if "file_id" in parameters:
         file_id = new_file("appender" if name_of(case) in APPENDERS else "normal")
         parameters["file_id"] = file_id
+        is_there = True
         if "/metadata/" in case.path:
-            item = quote(str(parameters["name"]), safe="")
             # A name that metadata cannot have is refused here as it will be there.
-            uploads.put(f"{NODE}/v1/files/{file_id}/metadata/{item}", data=b"value", timeout=10)
+            is_there = uploads.put(f"{NODE}{case.formatted_path}", data=b"value", timeout=10).ok
+        if is_there:
+            named.add(case.id)
     elif "upload" in parameters:
         parameters["upload"] = new_upload()
+        named.add(case.id)
         # Of the headers that say how to go on, all but one choice in a thousand are refused.
         if case.headers is not None and not is_wrong_on_purpose(case, "HEADER") and chance.random() < 0.5:
             for name in ("Upload-Checksum", "Upload-Complete", "Upload-Length", "X-HTTP-Method-Override"):
@@ -124,6 +131,7 @@ def before_call(context, case, kwargs):
             case.headers.update({"Tus-Resumable": "1.0.0", "Upload-Offset": "0"})
     elif all(part in parameters for part in FILE_URL):
         parameters.update(zip(FILE_URL, new_file().split("/")))
+        named.add(case.id)
 
 
 @schemathesis.hook
@@ -140,6 +148,138 @@ def after_call(context, case, response):
         # Or nobody could upload from now on.
         mode = response.request.url
         uploads.put(mode, json={"mode": "rw"}, timeout=10).raise_for_status()
+
+
+class Request:
+    """What was sent, as far as it explains a refusal."""
+
+    def __init__(self, case, response):
+        self.case = case
+        self.headers = requests.structures.CaseInsensitiveDict(case.headers or {})
+        self.query = case.query or {}
+        self.operation = name_of(case)
+        self.is_named = case.id in named
+        body = response.request.body
+        self.body = body if isinstance(body, bytes) else str(body or "").encode()
+
+    def has(self, *names):
+        """Whether it has one of these headers or parameters."""
+        return any(name in self.headers or name in self.query for name in names)
+
+    def number(self, *names):
+        """The largest number under these names, in headers, parameters or a JSON object; 0 if there is none."""
+        places = [self.headers, self.query, self.case.body if isinstance(self.case.body, dict) else {}]
+        values = [place.get(name) for place in places for name in names]
+        return max((int(value) for value in values if str(value).isdecimal()), default=0)
+
+    def fits(self, name, pattern):
+        """Whether it has this header, written so."""
+        return re.fullmatch(pattern, str(self.headers.get(name, ""))) is not None
+
+    def is_no_metadata(self):
+        """Because of bytes that the document does not count, or that are no text."""
+        size = lambda text: len(str(text).encode(errors="surrogatepass"))
+        if isinstance(self.case.body, dict):
+            return any(size(name) > 64 or size(value) > 256 for name, value in self.case.body.items())
+        try:
+            self.body.decode()
+        except UnicodeDecodeError:
+            return True
+        name = unquote(str((self.case.path_parameters or {}).get("name", "")))
+        separators = min(self.body + name.encode(errors="surrogatepass"), default=3) < 3
+        return size(name) > 64 or len(self.body) > 256 or separators
+
+    def is_about_another_group(self):
+        """Which nobody has."""
+        body = self.case.body if isinstance(self.case.body, dict) else {}
+        groups = [place.get("group", "group1") for place in (self.query, body)]
+        file_id = unquote(str((self.case.path_parameters or {}).get("file_id", "group1")))
+        return any(group not in (None, "group1") for group in [*groups, file_id.split("/")[0]])
+
+
+# More than any disk here has.
+MUCH = 1 << 33
+MISSING = {
+    "bad_file_id": lambda it: not it.is_named or it.has("master"),
+    "no_such_file": lambda it: not it.is_named or it.has("master"),
+    "no_such_item": lambda it: not it.is_named,
+    "no_such_group": lambda it: not it.is_named or it.is_about_another_group(),
+    "no_such_storage": lambda it: not it.is_named or it.operation == "setTrunkServer",
+    "no_such_upload": lambda it: not it.is_named or it.has("Upload-Concat"),
+    # The start page, for who is no browser.
+    "no_such_path": lambda it: it.operation == "home" and "text/html" not in it.headers.get("Accept", ""),
+}
+# What a valid request may hear nevertheless, by code, and when: its parts miss each other or the file's state, which a
+# document cannot say, or they count bytes where it counts characters.
+EXPLAINED = MISSING | {
+    "not_appender": lambda it: it.operation in APPENDERS and not it.is_named,
+    "offset_mismatch": lambda it: it.has("Upload-Offset", "offset", "size"),
+    "precondition_failed": lambda it: it.has("If-Match", "If-None-Match", "If-Unmodified-Since"),
+    "range_not_satisfiable": lambda it: it.has("Range"),
+    "idempotency_mismatch": lambda it: it.has("Idempotency-Key"),
+    # Schemathesis sends some headers, here and below, that do not fit their pattern.
+    "bad_digest": lambda it: it.has("Content-Digest", "Repr-Digest", "Want-Repr-Digest") or not it.fits("Content-MD5", r"\S{22}=="),
+    "digest_mismatch": lambda it: it.has("Content-MD5", "Content-Digest", "Repr-Digest"),
+    "bad_filename": lambda it: it.has("Content-Disposition") or not it.body.isascii(),
+    "bad_metadata": lambda it: it.operation == "uploadFile" or it.is_no_metadata(),
+    "bad_multipart": lambda it: "multipart" in it.headers.get("Content-Type", "multipart"),
+    "bad_prefix": lambda it: it.has("master", "prefix"),
+    "exists": lambda it: it.has("prefix"),
+    # A link has the extension of its file, unless one is given.
+    "bad_extension": lambda it: it.operation == "linkFile" and not it.is_named and not it.has("ext"),
+    "tus_version": lambda it: not it.has("Tus-Resumable"),
+    "two_lengths": lambda it: it.has("Upload-Length") and it.has("Upload-Defer-Length"),
+    "no_length": lambda it: not it.has("Upload-Length", "Upload-Defer-Length"),
+    "other_offset": lambda it: it.number("Upload-Offset") > 0,
+    "other_length": lambda it: it.has("Upload-Length"),
+    "media_type": lambda it: "offset+octet-stream" not in it.headers.get("Content-Type", ""),
+    "unknown_checksum": lambda it: not it.fits("Upload-Checksum", r"(md5|sha1|sha256) [A-Za-z0-9+/]+={1,2}"),
+    "bad_checksum": lambda it: not it.fits("Upload-Checksum", r"md5 \S{24}|sha1 \S{28}|sha256 \S{44}"),
+    "bad_expiry": lambda it: it.number("Expires-In", "expires_in") > 3_155_760_000,
+    # JSON has no other numbers: 1.0 is an integer there.
+    "bad_ticket": lambda it: any(isinstance(value, float) for value in dict(it.case.body).values()),
+    "checksum_mismatch": lambda it: it.has("Upload-Checksum"),
+    "content_too_long": lambda it: len(it.body) > 11 or it.has("Upload-Length"),
+    "bad_concat": lambda it: it.has("Upload-Concat") and it.has("Upload-Length"),
+    "group_not_empty": lambda it: it.operation == "deleteGroup",
+    "storage_in_service": lambda it: it.operation == "deleteStorage",
+    "trunk_files_off": lambda it: it.operation == "setTrunkServer",
+}
+# What a server cannot do, though nothing is wrong with it.
+BEYOND = {
+    "no_member": lambda it: it.is_about_another_group(),
+    "no_space": lambda it: it.number("size", "max_size", "Upload-Length", "Content-Length") > MUCH,
+}
+
+
+def refusal(response):
+    """The code of a problem; empty if the answer tells none, as that to a HEAD."""
+    kind = response.headers.get("content-type", [""])[0]
+    return response.json().get("code", "") if kind.startswith("application/problem+json") and response.content else ""
+
+
+@schemathesis.check
+def valid_data_is_taken(context, response, case):
+    """What fits the document is refused only for a reason that is listed here, and that is in the request."""
+    if case.meta is None or not case.meta.generation.mode.is_positive or not 400 <= response.status_code < 500:
+        return
+    it, code = Request(case, response), refusal(response)
+    if response.request.method == "HEAD":
+        # Without a body there is no code.
+        excused = it.has("If-Match", "If-Unmodified-Since", "Range") or not it.is_named
+        assert response.status_code in (404, 412, 416) and excused, f"valid data is refused with {response.status_code}"
+        return
+    assert code in EXPLAINED, f"valid data is refused with {response.status_code} {code}"
+    assert EXPLAINED[code](it), f"nothing in the request explains {response.status_code} {code}"
+
+
+@schemathesis.check
+def what_cannot_be_done_is_beyond_the_server(context, response, case):
+    """Only no room for what is far too large, and nobody who has a group that is not there."""
+    if response.status_code < 500:
+        return
+    code = refusal(response)
+    assert code in BEYOND and BEYOND[code](Request(case, response)), f"{response.status_code} {code}"
 
 
 @schemathesis.check

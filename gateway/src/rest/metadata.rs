@@ -177,7 +177,11 @@ impl Edit {
                     check_own(old, &name, value.as_deref())?;
                     match value {
                         Some(value) => new.insert(&name, &value).map_err(|error| bad_item(&name, error))?,
-                        None => drop(new.remove(&name)),
+                        // A name that cannot be is refused, unless some other client made it nevertheless.
+                        None if new.remove(&name) => {}
+                        None => {
+                            Metadata::default().insert(&name, "").map_err(|error| bad_item(&name, error))?
+                        }
                     }
                 }
                 Ok(new)

@@ -73,6 +73,7 @@ async fn what_cannot_be_kept_is_refused() {
         }
     }
     assert_refused(&call(&store, "PUT", &target, &[], r#"{"a":null}"#).await, 400, "bad_metadata");
+    assert_refused(&call(&store, "PATCH", &target, &[], r#"{"":null}"#).await, 400, "bad_metadata");
     let endless = " ".repeat(300_000);
     assert_refused(&call(&store, "PUT", &target, &[], &endless).await, 413, "body_too_large");
     let one = format!("{target}/a");

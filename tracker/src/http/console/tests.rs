@@ -142,3 +142,15 @@ async fn the_page_may_talk_to_the_members_and_to_nobody_else() {
     let (_, headers, _) = get(&shared(&many), "/console", &[]).await;
     assert!(headers[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("connect-src 'self' http:; "));
 }
+
+#[test]
+fn the_document_names_every_part() {
+    let document: serde_json::Value = serde_json::from_str(gateway::contract::JSON).unwrap();
+    let parameter = &document["paths"]["/console/{part}"]["get"]["parameters"][0];
+    let named = parameter["schema"]["enum"].as_array().unwrap();
+    let mut named: Vec<&str> = named.iter().map(|name| name.as_str().unwrap()).collect();
+    let mut parts: Vec<&str> = SCRIPTS.iter().chain(OTHERS).map(|part| part.name).collect();
+    named.sort_unstable();
+    parts.sort_unstable();
+    assert_eq!(named, parts);
+}
