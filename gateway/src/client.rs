@@ -11,6 +11,7 @@ use protocol::config::web_conf::{RealIpConf, RealIpHeader};
 use crate::server::Connection;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The client of a request, in the extensions of requests that have a route.
@@ -20,22 +21,28 @@ pub struct Client {
     pub address: SocketAddr,
     /// Whether a trusted proxy brought the request. Nothing that it says proves that the client is on this machine.
     pub behind_proxy: bool,
+    /// Whether it came by TLS, to this node or, as a trusted proxy says by `X-Forwarded-Proto`, to that.
+    pub is_secure: bool,
 }
 
 impl Client {
     /// The client of a request on a connection. Where a proxy speaks by the PROXY protocol, headers are not asked.
     pub fn on(conf: &RealIpConf, connection: &Connection, headers: &HeaderMap) -> Self {
-        let Some(told) = connection.proxied else { return Self::of(conf, connection.peer, headers) };
+        let Some(told) = connection.proxied else {
+            let client = Self::of(conf, connection.peer, headers);
+            return Self { is_secure: client.is_secure || connection.secure, ..client };
+        };
         let trusted = is_trusted(&conf.from, connection.peer.ip().to_canonical());
         // Who is not trusted may be a proxy all the same, so nobody counts as being on this machine.
-        Self { address: if trusted { told } else { connection.peer }, behind_proxy: true }
+        let address = if trusted { told } else { connection.peer };
+        Self { address, behind_proxy: true, is_secure: connection.secure }
     }
 
     /// The client of a request on a connection from `peer`.
     pub fn of(conf: &RealIpConf, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let ip = peer.ip().to_canonical();
         if !is_trusted(&conf.from, ip) {
-            return Self { address: SocketAddr::new(ip, peer.port()), behind_proxy: false };
+            return Self { address: SocketAddr::new(ip, peer.port()), behind_proxy: false, is_secure: false };
         }
         let name = match conf.header {
             RealIpHeader::XForwardedFor => X_FORWARDED_FOR,
@@ -46,7 +53,8 @@ impl Client {
             Some(address) => SocketAddr::new(address, 0),
             None => SocketAddr::new(ip, peer.port()),
         };
-        Self { address, behind_proxy: true }
+        let is_secure = headers.get(X_FORWARDED_PROTO).is_some_and(|proto| proto == "https");
+        Self { address, behind_proxy: true, is_secure }
     }
 }
 
@@ -151,7 +159,11 @@ mod tests {
                 proxied: Some(told.parse().unwrap()),
             };
             let client = Client::on(&conf, &connection, &headers);
-            assert_eq!(client, Client { address: expected.parse().unwrap(), behind_proxy: true }, "{peer}");
+            assert_eq!(
+                client,
+                Client { address: expected.parse().unwrap(), behind_proxy: true, is_secure: false },
+                "{peer}"
+            );
         }
     }
 
@@ -160,12 +172,15 @@ mod tests {
         let conf = conf(RealIpHeader::XForwardedFor, true);
         let forged = [("x-forwarded-for", "127.0.0.1")];
         for peer in ["192.0.2.1", "127.0.0.2", "::1", "2001:db9::1"] {
-            assert_eq!(client(&conf, peer, &forged), Client { address: at(peer, 4000), behind_proxy: false });
+            assert_eq!(
+                client(&conf, peer, &forged),
+                Client { address: at(peer, 4000), behind_proxy: false, is_secure: false }
+            );
         }
         let through = client(&conf, "::ffff:10.1.1.1", &[("x-forwarded-for", "192.0.2.7")]);
-        assert_eq!(through, Client { address: at("192.0.2.7", 0), behind_proxy: true });
+        assert_eq!(through, Client { address: at("192.0.2.7", 0), behind_proxy: true, is_secure: false });
         let silent = client(&conf, "127.0.0.1", &[]);
-        assert_eq!(silent, Client { address: at("127.0.0.1", 4000), behind_proxy: true });
+        assert_eq!(silent, Client { address: at("127.0.0.1", 4000), behind_proxy: true, is_secure: false });
         assert_eq!(client(&RealIpConf::default(), "127.0.0.1", &forged).address.ip(), ip("127.0.0.1"));
     }
 

@@ -93,7 +93,7 @@ pub(super) async fn finish<F: Files>(
 ) -> Result<Response, Response> {
     let Opened { id, hand, parts, .. } = to_change(&served, &file_id, request).await?;
     let made = locked(hand.finish(&id)).await?;
-    let stored = Stored::of(made, base_url(&parts.headers).as_deref(), None);
+    let stored = Stored::of(made, base_url(&parts).as_deref(), None);
     Ok(created(Some(stored.file_id()), &stored))
 }
 

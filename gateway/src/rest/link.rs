@@ -38,7 +38,7 @@ pub(super) async fn create<F: Files>(
     request: Request,
 ) -> Result<Response, Response> {
     let opened = opening::to_write(&served, &file_id, Scope::Write, |id| Errand::Change(id), request).await?;
-    let (id, base) = (&opened.id, base_url(&opened.parts.headers));
+    let (id, base) = (&opened.id, base_url(&opened.parts));
     let name = name_of(id, QueryString::of(&opened.parts.uri))?;
     let made = make(&*served.files, &opened.hand, id, name).await?;
     let file_id = made.id.to_string();

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use protocol::GroupName;
@@ -28,6 +29,7 @@ use super::terms::{self, Terms};
 use super::{digest, multipart};
 use crate::audit::ChangedFiles;
 use crate::authority::{Grant, Scope};
+use crate::client::Client;
 use crate::files::{Committed, Files, Upload, UploadKind, UploadSpec, WriteError, Writes};
 use crate::idempotency::{Answer, Claim};
 use crate::problem::Problem;
@@ -130,7 +132,7 @@ impl Asked {
             terms.by_member(hand.group() == files.group())?;
         }
         let (body, digests) = digest::watch(&parts.headers, body)?;
-        let base = base_url(&parts.headers);
+        let base = base_url(&parts);
         let waits = parts.headers.contains_key(EXPECT);
         let content = if terms.is_form {
             Content::Form(Box::new(Head { parts, grant }))
@@ -236,7 +238,8 @@ async fn finish<W: Writes>(
     })
 }
 
-fn check_group(parts: &Parts, own: GroupName) -> Result<(), Problem> {
+/// Refuses an upload that its parameter `group` says is for another group.
+pub(super) fn check_group(parts: &Parts, own: GroupName) -> Result<(), Problem> {
     match QueryString::of(&parts.uri).get("group") {
         Some(group) if group != own.to_string() => {
             let detail = format!("this node belongs to {own}; ask a tracker for a node of {group}");
@@ -503,10 +506,14 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Scheme and authority that the client used.
-pub(crate) fn base_url(headers: &HeaderMap) -> Option<String> {
-    let host = headers.get(HOST)?.to_str().ok()?;
+pub(crate) fn base_url(asked: &Parts) -> Option<String> {
+    let named = asked.headers.get(HOST).and_then(|host| host.to_str().ok());
+    // By HTTP/2 the host stands in the URL.
+    let host = named.or_else(|| asked.uri.authority().map(Authority::as_str))?;
+    let is_secure = asked.extensions.get::<Client>().is_some_and(|client| client.is_secure);
+    let scheme = if is_secure { "https" } else { "http" };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    (!host.is_empty() && host.bytes().all(plain)).then(|| format!("http://{host}"))
+    (!host.is_empty() && host.bytes().all(plain)).then(|| format!("{scheme}://{host}"))
 }
 
 pub(crate) fn bad(code: &'static str, detail: &str) -> Problem {

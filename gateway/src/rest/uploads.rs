@@ -114,7 +114,7 @@ async fn look<F: Files>(served: &Served<F>, parts: &Parts, upload: &str) -> Resu
     let id = PartialId::parse(upload).ok_or_else(no_upload)?;
     let state = served.files.partials().look(id).await.map_err(failed)?;
     check_owner(&state, &grant)?;
-    Ok(answer::document(id, &state, &parts.headers))
+    Ok(answer::document(id, &state, parts))
 }
 
 async fn patch<F: Files>(State(served): Shared<F>, Path(upload): Path<String>, request: Request) -> Response {

@@ -64,7 +64,11 @@ async fn send_from(
     mut request: Request<Body>,
 ) -> (u16, HeaderMap, Vec<u8>) {
     request.extensions_mut().insert(ClientAddress(client));
-    request.extensions_mut().insert(gateway::Client { address: client, behind_proxy: false });
+    request.extensions_mut().insert(gateway::Client {
+        address: client,
+        behind_proxy: false,
+        is_secure: false,
+    });
     gateway::routes::fold_file_id(request.uri_mut());
     let response = routes(Arc::clone(shared)).into_router().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();

@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LOCATION, HeaderName};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -97,7 +98,7 @@ struct Document<'a> {
     file: Option<Stored>,
 }
 
-pub(super) fn document(id: PartialId, state: &PartialState, asked: &HeaderMap) -> Response {
+pub(super) fn document(id: PartialId, state: &PartialState, asked: &Parts) -> Response {
     let filename = state.spec.upload.metadata.get("fdfs.filename");
     let file = state
         .stored

@@ -18,7 +18,7 @@ use crate::partials::{Completion, Partial, PartialSpec, Partials, Role};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::rest::Served;
-use crate::rest::upload::{bad, base_url};
+use crate::rest::upload::{bad, base_url, check_group};
 use crate::settings::Settings;
 
 /// Answers it.
@@ -28,6 +28,7 @@ pub(super) async fn serve<F: Files>(
     body: Body,
 ) -> Result<Response, Problem> {
     let grant = check(served, parts)?;
+    check_group(parts, served.files.group())?;
     if let Some(refusal) = other_version(&parts.headers) {
         return Ok(refusal);
     }
@@ -89,7 +90,7 @@ fn base_of(settings: &Settings, parts: &Parts) -> Option<String> {
     if !is_hop(&parts.headers, QueryString::of(&parts.uri)) {
         return None;
     }
-    settings.advertise_url.clone().or_else(|| base_url(&parts.headers))
+    settings.advertise_url.clone().or_else(|| base_url(parts))
 }
 
 /// Whether a request brings content.

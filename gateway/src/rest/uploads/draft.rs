@@ -24,7 +24,7 @@ use crate::files::{Committed, Files, UploadKind, UploadSpec};
 use crate::partials::{Completion, Partial, PartialSpec, PartialState, Partials, Role};
 use crate::problem::Problem;
 use crate::rest::Served;
-use crate::rest::upload::{Stored, bad, base_url};
+use crate::rest::upload::{Stored, bad, base_url, check_group};
 use crate::settings::Settings;
 
 const YES: HeaderValue = HeaderValue::from_static("?1");
@@ -60,6 +60,7 @@ pub(super) async fn create<F: Files>(
     body: Body,
 ) -> Result<Response, Problem> {
     let grant = check(served, parts)?;
+    check_group(parts, served.files.group())?;
     let settings = served.site.now();
     let completes = completes(&parts.headers)?;
     let len = match length(&parts.headers, 0, completes, None) {
@@ -86,7 +87,7 @@ pub(super) async fn create<F: Files>(
         finish(&settings, &mut partial, completes).await
     };
     match received.await {
-        Ok(Some(made)) => Ok(stored(made, partial.state(), &parts.headers)),
+        Ok(Some(made)) => Ok(stored(made, partial.state(), parts)),
         Ok(None) if completes => {
             partial.remove().await.map_err(failed)?;
             Ok(inconsistent())
@@ -135,7 +136,7 @@ pub(super) async fn append<F: Files>(
     check_length(&settings, len)?;
     if let Some(made) = state.stored.clone() {
         // Its last answer was lost.
-        return Ok(if completes { stored(made, state, &parts.headers) } else { other_offset(state, offset) });
+        return Ok(if completes { stored(made, state, parts) } else { other_offset(state, offset) });
     }
     let received = async {
         let reception = Reception::of(&settings, &grant.limits, parts, offset, len, None)?;
@@ -146,7 +147,7 @@ pub(super) async fn append<F: Files>(
         finish(&settings, &mut partial, completes).await
     };
     match received.await {
-        Ok(Some(made)) => Ok(stored(made, partial.state(), &parts.headers)),
+        Ok(Some(made)) => Ok(stored(made, partial.state(), parts)),
         Ok(None) if completes => Ok(inconsistent()),
         Ok(None) => Ok(progress(StatusCode::NO_CONTENT, &settings, partial.state())),
         Err(problem) => {
@@ -189,7 +190,7 @@ fn progress(status: StatusCode, settings: &Settings, state: &PartialState) -> Re
 }
 
 /// What `POST /v1/files` would have answered.
-fn stored(made: Committed, state: &PartialState, asked: &HeaderMap) -> Response {
+fn stored(made: Committed, state: &PartialState, asked: &Parts) -> Response {
     let filename = state.spec.upload.metadata.get("fdfs.filename").map(str::to_owned);
     let id = made.id.to_string();
     let document = Stored::of(made, base_url(asked).as_deref(), filename);

@@ -109,3 +109,21 @@ async fn a_site_may_answer_503_as_nginx_does() {
     assert_eq!(answer.status, 503);
     assert!(answer.header("retry-after").parse::<u64>().unwrap() > 50);
 }
+
+/// Answers name files by the scheme that the client used, as far as somebody who is trusted says so.
+#[tokio::test]
+async fn urls_have_the_scheme_that_a_trusted_proxy_tells() {
+    let place = Place::new(&format!("{TRUST}http.allow_remote_writes = true"));
+    for (peer, proto, scheme) in [
+        (PROXY, "https", "https"),
+        (PROXY, "http", "http"),
+        (PROXY, "https, http", "http"),
+        (VISITOR, "https", "http"),
+    ] {
+        let headers = [("host", "files.example"), ("x-forwarded-proto", proto)];
+        let sent = request("POST", "/v1/files?ext=txt", &headers, Body::from("abc"));
+        let answer = ask_from(&place.gateway, peer, sent).await.json();
+        let url = answer["url"].as_str().unwrap();
+        assert!(url.starts_with(&format!("{scheme}://files.example/group1/")), "{peer} {proto}: {url}");
+    }
+}

@@ -479,3 +479,15 @@ async fn who_was_sent_here_by_a_tracker_hears_the_whole_url() {
     assert_eq!(asked(&place, "/v1/uploads?redirect=1", ("x-a", "b")).await, "https://cdn.example/a");
     assert_eq!(asked(&place, "/v1/uploads", ("x-a", "b")).await, "");
 }
+
+#[tokio::test]
+async fn an_upload_for_another_group_is_not_begun_here() {
+    let place = Place::new();
+    for (group, expected) in [("group1", 201), ("group2", 409)] {
+        let answer =
+            place.tus("POST", &format!("/v1/uploads?group={group}"), &[("upload-length", "5")], "").await;
+        assert_eq!(answer.status, expected, "{group}");
+    }
+    let draft = place.ask("POST", "/v1/uploads?group=group2", &[("upload-complete", "?0")], "").await;
+    assert_eq!(draft.code(), "other_group");
+}
