@@ -183,7 +183,7 @@ impl<F: Files> FoundFile<F> {
         };
         let is_cut = cut.is_some();
         let content = Content { files, id, found, len, cut };
-        let answered = content.answer(request.method(), headers, kind, wanted);
+        let answered = content.answer(request.method(), headers, kind.clone(), wanted);
         let finish = move |mut response: Response<Body>| {
             if is_at_hand {
                 response = response.map(Body::at_hand);
@@ -192,7 +192,7 @@ impl<F: Files> FoundFile<F> {
                 response.extensions_mut().insert(upstream);
             }
             if let Some((files, known, read)) = keep
-                && let Some(headers) = headers_of_whole(&response, len)
+                && let Some(headers) = headers_of_whole(&response, len, kind)
                 && let Some(entry) = Entry::of(uri.path(), settings, &files, known, read, headers)
             {
                 ready.keep(entry);
@@ -213,14 +213,18 @@ impl<F: Files> FoundFile<F> {
 }
 
 /// What the answer with a whole file says, as another one of it shows.
-fn headers_of_whole(response: &Response<Body>, len: u64) -> Option<HeaderMap> {
-    let has_part = response.status() == StatusCode::PARTIAL_CONTENT;
+fn headers_of_whole(response: &Response<Body>, len: u64, kind: HeaderValue) -> Option<HeaderMap> {
     let mut headers = response.headers().clone();
-    if has_part && headers.remove(CONTENT_RANGE).is_some() {
-        headers.insert(CONTENT_LENGTH, len.into());
-        return Some(headers);
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::PARTIAL_CONTENT => {
+            headers.remove(CONTENT_RANGE);
+            headers.insert(CONTENT_TYPE, kind);
+            headers.insert(CONTENT_LENGTH, len.into());
+        }
+        _ => return None,
     }
-    (response.status() == StatusCode::OK).then_some(headers)
+    Some(headers)
 }
 
 /// Whether a request gets the whole file and nothing but its usual head.

@@ -57,6 +57,10 @@ async fn what_was_sent_is_at_hand_until_it_is_gone() {
         ask(&gateway, request("GET", &format!("/{id}"), &[], axum::body::Body::empty())).await;
     }
     assert!(is_at_hand(&path, None) && is_at_hand(&path, Some("bytes=1-2")));
+    let long = format!("/{}", store.add(&UploadKind::Normal, "txt", &[b'x'; 5000]));
+    let parts = "bytes=0-0,200-201";
+    ask(&gateway, request("GET", &long, &[("range", parts)], axum::body::Body::empty())).await;
+    assert!(is_at_hand(&long, Some(parts)) && is_at_hand(&long, None));
     assert!(!is_at_hand(&path, Some("bytes=7-")), "a refusal is for the whole gateway");
     assert!(!is_at_hand(&format!("/{changing}"), None));
     store.lose(&id.to_string());
@@ -66,11 +70,13 @@ async fn what_was_sent_is_at_hand_until_it_is_gone() {
 #[tokio::test]
 async fn heads_and_bodies_are_those_of_hyper() {
     let server = Running::plain().await;
-    for len in [0, 1, 5000, 300_000] {
+    let several = odd_get("@", "Range: bytes=0-0,200-201\r\n");
+    for (len, first) in [(0, get("@")), (1, get("@")), (5000, get("@")), (300_000, get("@")), (5000, several)]
+    {
         let content: Vec<u8> = (0..len).map(|at: u32| at.to_le_bytes()[1]).collect();
         let target = format!("/{}", server.store.add(&UploadKind::Normal, "html", &content));
         let mut client = server.connect().await;
-        answer(&mut client, &get(&target)).await;
+        answer(&mut client, &first.replace('@', &target)).await;
         let conditions = [
             "If-None-Match: *\r\n",
             "If-None-Match: \"a\"\r\nIf-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT\r\n",
