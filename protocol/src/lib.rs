@@ -23,6 +23,7 @@ pub mod storage;
 pub mod storage_id;
 pub mod sync;
 pub mod tracker;
+pub mod trunk;
 pub mod wire;
 
 pub use address::{AddressWidth, HostPort};
