@@ -10,6 +10,7 @@ use gateway::server::{Edge, HttpServer};
 use gateway::{BadSettings, RestService, Settings, Site};
 use protocol::AddressWidth;
 use protocol::config::params::IdType;
+use protocol::config::trunk_conf::TrunkConf;
 use protocol::config::{AllowHosts, ConfigError, LocalFacts, TrackerConf};
 use protocol::daemon::{DataLock, ListenError, LockError};
 use protocol::service::{NativeService, ServiceLimits};
@@ -24,6 +25,7 @@ use crate::peers::last_run::{self, LastRun};
 use crate::peers::{self, Peers};
 use crate::saver::Saver;
 use crate::state::{Cluster, IdTrust, NameSource, Rules, TrunkMode};
+use crate::trunk::{self, Elections};
 use crate::{http, native};
 
 /// The FastDFS version that this tracker behaves like.
@@ -65,6 +67,8 @@ pub(crate) struct Shared {
     connections: AtomicU64,
     up_time: i64,
     started: Instant,
+    /// Of trunk servers.
+    pub(crate) elections: Elections,
     /// The other trackers.
     pub(crate) peers: Peers,
     /// What HTTP is set to, above all who may do what.
@@ -96,6 +100,7 @@ impl Shared {
         let up_time = unix_now();
         Self {
             state: Mutex::new(cluster),
+            elections: Elections::new(saver.base()),
             saver,
             parameters,
             storage_http_port,
@@ -165,6 +170,7 @@ impl App {
             check_active_interval: seconds(conf.check_active_interval),
             sync_max_delay: seconds(conf.storage_sync_file_max_delay),
             sync_max_time: seconds(conf.storage_sync_file_max_time),
+            trunk_start_patience: trunk_start_patience(&conf.trunk),
             use_trunk_file: if conf.trunk.use_trunk_file { TrunkMode::On } else { TrunkMode::Off },
             trust_storage_id: if conf.trust_storage_server_id {
                 IdTrust::Trusted
@@ -249,6 +255,7 @@ impl App {
             tasks.spawn(server.serve(rest.clone(), stop.clone()));
         }
         tasks.spawn(check_alive(Arc::clone(&self.shared), self.check_interval, stop.clone()));
+        tasks.spawn(trunk::run(Arc::clone(&self.shared), stop.clone()));
         tasks.spawn(save_changes(Arc::clone(&self.shared), stop.clone()));
         tasks.close();
         tasks.wait().await;
@@ -276,6 +283,12 @@ async fn check_alive(shared: Arc<Shared>, interval: Duration, stop: Cancellation
 
 async fn save_changes(shared: Arc<Shared>, stop: CancellationToken) {
     shared.saver.run(&shared, &stop).await;
+}
+
+/// Check intervals for the start of a trunk server, which reads its trunk binlog.
+fn trunk_start_patience(conf: &TrunkConf) -> i64 {
+    let patience = if conf.trunk_init_check_occupying { 5 } else { 3 };
+    if conf.trunk_init_reload_from_binlog { patience * 2 } else { patience }
 }
 
 fn seconds(duration: Duration) -> i64 {

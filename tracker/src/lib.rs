@@ -11,6 +11,7 @@ mod native;
 mod peers;
 mod saver;
 pub mod state;
+mod trunk;
 
 pub use app::{App, StartError};
 pub use control::{Control, ReloadError};

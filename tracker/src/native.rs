@@ -71,6 +71,8 @@ async fn requests(
         out.extend_from_slice(&[0; HEADER_LEN]);
         let answered = if serve::is_of_tracker(header.command) {
             serve::answer(shared, &mut guest, session, header.command, &body, &mut out)
+        } else if header.command == Command::SET_TRUNK_SERVER {
+            answer::set_trunk_server(shared, &body, &mut out).await
         } else {
             answer::answer(shared, counts, session, header.command, &body, &mut out)
         };

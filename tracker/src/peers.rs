@@ -12,7 +12,7 @@ mod set;
 pub(crate) mod tell;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,6 +91,11 @@ impl Peers {
     pub(crate) fn known(&self) -> (Option<SocketAddr>, Vec<SocketAddr>) {
         let inner = self.inner();
         (inner.set.own(), inner.set.others())
+    }
+
+    /// The address by which storages and other trackers know this one.
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        self.inner().set.own_local()
     }
 
     /// Trackers that follow this one.

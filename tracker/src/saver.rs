@@ -3,7 +3,7 @@
 //! Which old files a member still lacks is told to the tracker once. Were that lost by a kill, the member would wait for
 //! ever, so such a change is on the disk before it is acknowledged (native-cluster.md 2.7).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -28,6 +28,11 @@ impl Saver {
     /// Saves below `data`.
     pub(crate) fn new(data: PathBuf) -> Self {
         Self { data, turn: Mutex::new(()) }
+    }
+
+    /// The directory above its files.
+    pub(crate) fn base(&self) -> &Path {
+        self.data.parent().unwrap_or(&self.data)
     }
 
     /// Saves what has changed. Whoever comes during a save waits for it, and then saves what it did not include.

@@ -19,6 +19,7 @@ mod schedule;
 mod session;
 mod space;
 mod telling;
+mod trunk;
 mod warnings;
 
 pub use group::{Group, MixedPorts};
@@ -29,6 +30,7 @@ pub use replication::{Pair, Reported};
 pub use schedule::{Door, Placed, Placement, Wanted};
 pub use session::{Peer, Session};
 pub use telling::Heard;
+pub use trunk::{Naming, TrunkChange, TrunkElection, best_candidate};
 pub use warnings::{Trouble, Warning};
 
 use protocol::config::params::StorePathChoice;
@@ -57,6 +59,8 @@ pub struct Rules {
     pub sync_max_time: i64,
     /// Whether small files go to trunk files.
     pub use_trunk_file: TrunkMode,
+    /// Check intervals that a trunk server that has just started may be silent.
+    pub trunk_start_patience: i64,
     /// The table of storage ids, where the cluster uses ids.
     pub ids: Option<StorageIds>,
     /// Whether a storage's own word about its id counts.
@@ -81,6 +85,7 @@ impl Rules {
             sync_max_delay: 86_400,
             sync_max_time: 300,
             use_trunk_file: TrunkMode::Off,
+            trunk_start_patience: 3,
             ids: None,
             trust_storage_id: IdTrust::Trusted,
             names: NameSource::Ip,
@@ -135,6 +140,8 @@ pub struct Cluster {
     leader_changes: u64,
     /// Grows with every change of a trunk server or of the groups.
     trunk_changes: u64,
+    /// Since when this tracker leads, with the number of that change of leader.
+    leads_since: Option<(u64, i64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +185,7 @@ impl Cluster {
             leadership: Leadership::Own,
             leader_changes: 1,
             trunk_changes: 1,
+            leads_since: None,
         }
     }
 

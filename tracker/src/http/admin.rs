@@ -16,6 +16,7 @@ use http::request::Parts;
 use protocol::cluster::StorageStatus;
 use protocol::config::storage_ids::RwMode;
 use protocol::tracker::{DeleteGroup, DeleteStorage, SetStorageMode, SetTrunkServer};
+use protocol::wire::until_nul;
 use protocol::{GroupName, Status, StorageId};
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -27,6 +28,7 @@ use super::storages::mode_word;
 use crate::app::Shared;
 use crate::peers::tell::{Said, statuses_elsewhere, tell_one, tell_others};
 use crate::state::Leadership;
+use crate::trunk;
 
 /// Longest body: a small document.
 const MAX_BODY: usize = 4096;
@@ -156,7 +158,7 @@ struct TrunkServer {
 #[derive(Serialize)]
 pub(super) struct NamedTrunkServer {
     group: String,
-    trunk_server: Option<String>,
+    trunk_server: String,
 }
 
 /// Names the trunk server of a group, or lets the leader choose it.
@@ -174,22 +176,24 @@ pub(super) async fn set_trunk_server(
     let id = storage.map(|id| storage_of(&shared, group, &id)).transpose()?;
     let leadership = shared.state().leadership();
     let said = match leadership {
-        Leadership::Other(leader) => tell_one(&shared, leader, &SetTrunkServer { group, id }).await,
-        Leadership::Own | Leadership::Unknown => match shared.state().name_trunk_server(group, id.as_ref()) {
-            Ok(_) => Said::Done,
-            Err(status) => Said::Refused(status),
-        },
-    };
-    shared.saver.before_answer(&shared).await;
-    match said {
-        Said::Done => {
-            let state = shared.state();
-            let chosen = id.or_else(|| state.group(group).and_then(|group| group.trunk_server));
-            let trunk_server = chosen.map(|id| id.to_string());
-            Ok(axum::Json(NamedTrunkServer { group: group.to_string(), trunk_server }))
+        Leadership::Other(leader) => {
+            tell_one(&shared, leader, &SetTrunkServer { group, id }).await.and_then(|text| {
+                let chosen =
+                    std::str::from_utf8(until_nul(&text)).ok().and_then(|id| StorageId::parse(id).ok());
+                chosen.ok_or(Said::Nothing)
+            })
         }
-        Said::Refused(status) => Err(no_trunk_server(status)),
-        Said::Nothing => {
+        Leadership::Own | Leadership::Unknown => {
+            trunk::name(&shared, group, id.as_ref()).await.map_err(Said::Refused)
+        }
+    };
+    match said {
+        Ok(chosen) => {
+            let (group, trunk_server) = (group.to_string(), chosen.to_string());
+            Ok(axum::Json(NamedTrunkServer { group, trunk_server }))
+        }
+        Err(Said::Refused(status)) => Err(no_trunk_server(status)),
+        Err(Said::Done | Said::Nothing) => {
             let detail = "the leading tracker does not answer; see /v1/trackers, and try again";
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_leader", detail))
         }
@@ -212,8 +216,7 @@ fn no_trunk_server(status: Status) -> Problem {
         Status::ENONET => conflict("storage_not_active", "the storage is not in service"),
         Status::EACCES => conflict("storage_not_writable", "the storage takes no uploads; see its mode"),
         _ => {
-            let detail = "no storage of the group can be the trunk server: fdfs's keep no trunk files yet, and its trackers \
-                          do not elect one of FastDFS's";
+            let detail = "no storage of the group that takes uploads answers the tracker; see /v1/groups";
             conflict("no_trunk_server", detail)
         }
     }

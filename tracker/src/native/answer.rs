@@ -24,6 +24,7 @@ use protocol::{Command, GroupName, HostPort, Status};
 use crate::app::Shared;
 use crate::peers;
 use crate::state::{Cluster, Leadership, Placement, Refusal, Session, TrunkMode};
+use crate::trunk;
 
 /// Longest chunk of the table of storage ids.
 const MAX_IDS_CHUNK: usize = 8 * 1024;
@@ -230,22 +231,33 @@ fn of_storage(
         }
         Command::FETCH_TRUNK_FID => {
             let FetchTrunkFileId = decode(body)?;
-            let (group, _) = session.joined.ok_or(Status::EACCES)?;
-            TrunkFileId(state.group(group).ok_or(Status::ENOENT)?.trunk_file_id).encode_body(out);
+            TrunkFileId(state.trunk_file_id(session)?).encode_body(out);
         }
         Command::REPORT_TRUNK_FID => {
             joined(session)?;
-            // Nobody is a trunk server before trunk files are supported.
-            let ReportTrunkFileId(_) = decode(body)?;
-            return Err(Status::EINVAL);
+            let ReportTrunkFileId(id) = decode(body)?;
+            state.report_trunk_file_id(session, id)?;
         }
         Command::REPORT_TRUNK_FREE => {
             joined(session)?;
-            let ReportTrunkFree(_) = decode(body)?;
-            return Err(Status::EINVAL);
+            let ReportTrunkFree(free_mb) = decode(body)?;
+            state.report_trunk_free(session, free_mb)?;
         }
         _ => return Err(Status::EINVAL),
     }
+    Ok(())
+}
+
+/// Command 94, which may have to ask storages.
+pub(super) async fn set_trunk_server(
+    shared: &Shared,
+    body: &[u8],
+    out: &mut BytesMut,
+) -> Result<(), Refusal> {
+    let SetTrunkServer { group, id } = decode(body)?;
+    let chosen = trunk::name(shared, group, id.as_ref()).await?;
+    out.extend_from_slice(chosen.as_str().as_bytes());
+    out.extend_from_slice(&[0]);
     Ok(())
 }
 
@@ -288,12 +300,6 @@ fn of_operator(
         Command::DELETE_GROUP => {
             let DeleteGroup(group) = decode(body)?;
             state.delete_group(group)?;
-        }
-        Command::SET_TRUNK_SERVER => {
-            let SetTrunkServer { group, id } = decode(body)?;
-            let chosen = state.name_trunk_server(group, id.as_ref())?;
-            out.extend_from_slice(chosen.as_str().as_bytes());
-            out.extend_from_slice(&[0]);
         }
         Command::SET_STORAGE_MODE => {
             let SetStorageMode { group, id, mode } = decode(body)?;

@@ -1,7 +1,7 @@
 //! Does on the network what the election wants: asks, proposes, pings. Every question comes back as an event, after two
 //! seconds at most per address of a peer that says nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -265,16 +265,9 @@ impl Driver {
 
 /// Connects to another tracker, from the address that storages know this one by: the leader looks for that.
 pub(super) async fn connect(set: &TrackerSet, who: SocketAddr) -> Result<Connection, ClientError> {
-    let limits = ClientLimits {
-        connect_timeout: TIMEOUT,
-        network_timeout: TIMEOUT,
-        connect_retries: 0,
-        bind: set.own_local(),
-        ..ClientLimits::default()
-    };
     let mut failed = ClientError::NoTracker;
     for address in set.addresses(who) {
-        match Connection::open(address, &limits).await {
+        match connect_to(address, set.own_local()).await {
             Ok(connection) => return Ok(connection),
             Err(error) => failed = error,
         }
@@ -282,8 +275,20 @@ pub(super) async fn connect(set: &TrackerSet, who: SocketAddr) -> Result<Connect
     Err(failed)
 }
 
+/// Connects to a tracker or a storage, without patience, from this address.
+pub(crate) async fn connect_to(at: SocketAddr, from: Option<IpAddr>) -> Result<Connection, ClientError> {
+    let limits = ClientLimits {
+        connect_timeout: TIMEOUT,
+        network_timeout: TIMEOUT,
+        connect_retries: 0,
+        bind: from,
+        ..ClientLimits::default()
+    };
+    Connection::open(at, &limits).await
+}
+
 /// One request and its answer.
-pub(super) async fn exchange<Q: Request, A: Response>(
+pub(crate) async fn exchange<Q: Request, A: Response>(
     connection: &mut Connection,
     request: &Q,
 ) -> Result<A, ClientError> {

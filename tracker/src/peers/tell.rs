@@ -53,14 +53,18 @@ where
     in_order(tasks.join_all().await)
 }
 
-/// Asks one other tracker, whose answer is a text that nobody needs.
-pub(crate) async fn tell_one<Q: Request>(shared: &Shared, who: SocketAddr, request: &Q) -> Said {
+/// Asks one other tracker, whose answer is a text.
+pub(crate) async fn tell_one<Q: Request>(
+    shared: &Shared,
+    who: SocketAddr,
+    request: &Q,
+) -> Result<bytes::Bytes, Said> {
     let set = shared.peers.inner().set.clone();
     let answer = async {
         let mut connection = connect(&set, who).await?;
         exchange::<_, bytes::Bytes>(&mut connection, request).await
     };
-    Said::of(answer.await)
+    answer.await.map_err(|error| Said::of::<()>(Err(error)))
 }
 
 /// How the other trackers that answer and know a storage have it.

@@ -6,7 +6,7 @@ use protocol::cluster::{StorageStats, StorageStatus};
 use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
-use super::{Cluster, Leadership, Member, Refusal, Session, TrunkMode};
+use super::{Cluster, Refusal, Session};
 
 impl Cluster {
     /// Whether a storage can be deleted: it is not in service.
@@ -37,38 +37,10 @@ impl Cluster {
         info!(group = %group_name, storage = %id, "storage deleted");
         self.log_change(&format!("{now} {group_name} {id} {} \n", StorageStatus::DELETED.0));
         self.replace_lost_sources(now);
+        if self.group(group_name).is_some_and(|group| group.trunk_server == Some(*id)) {
+            self.set_trunk_server(group_name, None);
+        }
         Ok(())
-    }
-
-    /// Names the trunk server of a group, as command 94 does; gives it. Only the leader may, and only for storages that
-    /// keep trunk files, which fdfs does not do yet.
-    pub fn name_trunk_server(
-        &mut self,
-        name: GroupName,
-        id: Option<&StorageId>,
-    ) -> Result<StorageId, Refusal> {
-        if self.rules.use_trunk_file == TrunkMode::Off || self.leadership() != Leadership::Own {
-            return Err(Status::EOPNOTSUPP);
-        }
-        let group = self.group(name).ok_or(Status::ENOENT)?;
-        if let Some(id) = id {
-            let is_active = |member: &Member| member.status == StorageStatus::ACTIVE;
-            let present = group.trunk_server.filter(|old| group.member(old).is_some_and(is_active));
-            match present {
-                Some(old) if old == *id => return Err(Status::EALREADY),
-                Some(_) => return Err(Status::EEXIST),
-                None => {}
-            }
-            let member = group.member(id).ok_or(Status::ENOENT)?;
-            if !is_active(member) {
-                return Err(Status::ENONET);
-            }
-            if !member.is_writable() {
-                return Err(Status::EACCES);
-            }
-        }
-        // Nobody is a trunk server before trunk files are supported.
-        Err(Status::ENOENT)
     }
 
     /// Removes a group without members. Tombstones do not count; in the reference they do until its restart.
@@ -123,6 +95,10 @@ impl Cluster {
         group.moves.push((old_id, new_id));
         if group.trunk_server == Some(old_id) {
             group.trunk_server = Some(new_id);
+            group.trunk_changes += 1;
+        }
+        if group.last_trunk_server == Some(old_id) {
+            group.last_trunk_server = Some(new_id);
         }
         for member in &mut group.members {
             if member.source == Some(old_id) {

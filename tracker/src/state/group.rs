@@ -25,8 +25,10 @@ pub struct Group {
     pub trunk_free_mb: i64,
     /// Who manages trunk files.
     pub trunk_server: Option<StorageId>,
-    /// Who did before.
+    /// Who did last, even if there is nobody now.
     pub last_trunk_server: Option<StorageId>,
+    /// Grows with every change of its trunk server.
+    pub trunk_changes: u64,
     /// By id.
     pub members: Vec<Member>,
     /// Space of the member with the least free space, MB.
@@ -67,6 +69,7 @@ impl Group {
             trunk_free_mb: 0,
             trunk_server: None,
             last_trunk_server: None,
+            trunk_changes: 0,
             members: Vec::new(),
             total_mb: 0,
             free_mb: 0,

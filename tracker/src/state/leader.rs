@@ -43,8 +43,9 @@ impl Cluster {
     pub fn set_trunk_server(&mut self, group: GroupName, server: Option<StorageId>) {
         let Ok(group) = self.group_mut(group) else { return };
         if group.trunk_server != server {
-            group.last_trunk_server = group.trunk_server;
             group.trunk_server = server;
+            group.last_trunk_server = server.or(group.last_trunk_server);
+            group.trunk_changes += 1;
             self.trunk_changes += 1;
             self.changed();
         }

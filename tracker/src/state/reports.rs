@@ -9,7 +9,7 @@ use protocol::{GroupName, Status, StorageId};
 use tracing::info;
 
 use super::join::MAX_MEMBERS;
-use super::{Cluster, Group, Leadership, Member, Refusal, Session};
+use super::{Cluster, Group, Leadership, Member, Refusal, Session, TrunkMode};
 
 impl Cluster {
     /// A heart beat.
@@ -111,12 +111,20 @@ impl Cluster {
             return news;
         };
         let leader_changes = self.leader_changes;
+        let with_trunk = self.rules.use_trunk_file == TrunkMode::On;
         let Ok(group) = self.group_mut(group) else { return news };
         if session.told_leader != leader_changes {
             session.told_leader = leader_changes;
             session.told_changes = 0;
+            session.told_trunk = None;
             session.heard.forget();
             news.leader = Some(leader_brief(session.peer.local.ip(), session.peer.local.port()));
+        }
+        if with_trunk && session.told_trunk != Some(group.trunk_changes) {
+            session.told_trunk = Some(group.trunk_changes);
+            let server = group.trunk_server.and_then(|id| group.member(&id));
+            news.trunk_server =
+                Some(server.map_or(Brief::NONE, |member| member.brief_for(session.peer.ip())));
         }
         if session.told_changes != group.changes && session.heard.may_hear() {
             let (members, started) = session.list(group);

@@ -37,11 +37,20 @@ pub struct Session {
     pub heard: Heard,
     /// The changes of leader that it has heard of.
     pub told_leader: u64,
+    /// The changes of its group's trunk server that it has heard of.
+    pub told_trunk: Option<u64>,
 }
 
 impl Session {
     /// A new connection.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, joined: None, told_changes: 0, heard: Heard::default(), told_leader: 0 }
+        Self {
+            peer,
+            joined: None,
+            told_changes: 0,
+            heard: Heard::default(),
+            told_leader: 0,
+            told_trunk: None,
+        }
     }
 }

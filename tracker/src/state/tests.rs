@@ -7,6 +7,7 @@ mod replication;
 mod schedule;
 mod simulation;
 mod space;
+mod trunk;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;

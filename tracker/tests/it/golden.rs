@@ -4,7 +4,7 @@
 //! ranges that the recording calls volatile are left out. [`DIFFERENCES`] is all that remains.
 
 use std::net::Ipv4Addr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::file_id::{CODE_LEN, NameCode, Source};
 use protocol::tracker::StorageList;
@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::network::Network;
 use crate::peers::{Peer, Reply, Storage, Tracker};
+use crate::trunk::{Port, trunk_server};
 
 const FRAMES: &str = include_str!("../../../tests/golden/native-golden.jsonl");
 const ACTIVE_TEST: [u8; 10] = [0, 0, 0, 0, 0, 0, 0, 0, 111, 0];
@@ -26,13 +27,6 @@ const DIFFERENCES: &[(&str, Option<u8>, &str)] = &[
         "tracker/fetch_storage_ids/old-4-byte-body",
         Some(95),
         "the form without the flag, which old clients send, is read",
-    ),
-    ("tracker/set_trunk_server/bad-id", Some(2), "no storage manages trunk files yet"),
-    ("tracker/set_trunk_server/current", Some(2), "no storage manages trunk files yet"),
-    (
-        "tracker/storage_cluster_stat/filter-trunk",
-        Some(0),
-        "no storage manages trunk files yet, so none is listed",
     ),
 ];
 
@@ -97,7 +91,7 @@ fn tracker_of(name: &str) -> u8 {
 }
 
 /// Starts the four trackers and lets their storages join.
-async fn start(network: &Network, base: &std::path::Path) -> (Vec<Tracker>, Vec<Peer>) {
+async fn start(network: &Network, base: &std::path::Path) -> (Vec<Tracker>, Vec<Peer>, Port) {
     let ids = base.join("ids.conf");
     std::fs::write(&ids, format!("100001 group1 {}\n", network.ip(51))).unwrap();
     let by_id = format!(
@@ -114,6 +108,7 @@ async fn start(network: &Network, base: &std::path::Path) -> (Vec<Tracker>, Vec<
         trackers.push(Tracker::start(network.tracker(last), &directory, &more).await);
     }
     let mut storages = Vec::new();
+    let port = Port::open(network.ip(41), Some(0x12E)).await;
     for (tracker, group, last, id, source, subdir_count) in [
         (1, "group1", 11, None, None, 256),
         (1, "group1", 12, None, Some(11), 256),
@@ -127,7 +122,10 @@ async fn start(network: &Network, base: &std::path::Path) -> (Vec<Tracker>, Vec<
         let storage = Storage { group, ip: network.ip(last), id, source, subdir_count };
         storages.push(storage.activate(network.tracker(tracker)).await);
     }
-    (trackers, storages)
+    while trunk_server(network, network.tracker(3)).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (trackers, storages, port)
 }
 
 /// `bytes` with the recorded addresses replaced by ours, which are as long.
@@ -237,7 +235,7 @@ async fn replay(network: &Network, record: &Record, now: u32) -> Result<(), Stri
 async fn recorded_requests_are_answered_as_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let network = Network::claim();
-    let (trackers, storages) = start(&network, directory.path()).await;
+    let (trackers, storages, _port) = start(&network, directory.path()).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let now = u32::try_from(now).unwrap();
     let records = records();

@@ -10,3 +10,4 @@ mod peers;
 mod reference;
 mod several;
 mod their_start;
+mod trunk;
