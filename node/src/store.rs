@@ -36,6 +36,7 @@ mod space;
 mod spool;
 pub(crate) mod state_text;
 mod temporary;
+#[allow(dead_code, reason = "the native service and the link use it next")]
 mod trunk;
 mod under_change;
 mod upload;
@@ -58,6 +59,9 @@ pub(crate) use recovered::Recovered;
 pub(crate) use recovery_flag::RecoveryFlag;
 pub use shelves::Reader;
 pub(crate) use spool::Spool;
+pub use trunk::Slot;
+#[allow(unused_imports, reason = "the native service and the link use them next")]
+pub(crate) use trunk::{SlotRules, Trunk, TrunkClient};
 pub use upload::Upload;
 
 use std::fs::File;
@@ -84,6 +88,7 @@ use locks::{FileLocks, Locks};
 use name_maker::NameMaker;
 use recent_deletes::RecentDeletes;
 use shelves::{Shelves, StorePath};
+use trunk::TrunkState;
 
 /// Who this node is in the names that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +115,7 @@ struct Inner {
     rules: RwLock<Rules>,
     init_flag: Mutex<InitFlag>,
     durability: Durability,
+    trunk: TrunkState,
     /// Store paths whose disk was replaced.
     to_recover: Vec<StorePathIndex>,
 }
@@ -152,6 +158,7 @@ impl Store {
     pub fn set_params(&self, params: &ClusterParams) {
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) =
             Rules { reserved: params.reserved_storage_space, choice: params.store_path };
+        self.0.trunk.set_rules(SlotRules::of(&params.trunk));
     }
 
     /// Reads files; a gateway in front of a FastDFS storage has one without a store.
@@ -181,23 +188,12 @@ impl Store {
 
     /// The node's state of membership.
     pub fn init_flag(&self) -> InitFlag {
-        self.lock_flag().clone()
+        self.0.lock_flag().clone()
     }
 
     /// Changes the state of membership and writes it. Blocking.
     pub fn update_init_flag(&self, change: impl FnOnce(&mut InitFlag)) -> Result<(), StoreError> {
-        let mut flag = self.lock_flag();
-        let mut next = flag.clone();
-        change(&mut next);
-        if next != *flag {
-            next.save(&self.0.base_data)?;
-            *flag = next;
-        }
-        Ok(())
-    }
-
-    fn lock_flag(&self) -> MutexGuard<'_, InitFlag> {
-        self.0.init_flag.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.change_init_flag(change)
     }
 
     /// Reads the binlog from a position on. Blocking.
@@ -237,6 +233,7 @@ impl Store {
             .first_path()
             .pool
             .run(move || {
+                store.trunk().tend().map_err(StoreError::io("write", store.trunk().directory()))?;
                 store.0.binlog.sync()?;
                 store.save_counters()
             })
@@ -262,6 +259,22 @@ impl Inner {
     fn source(&self) -> Result<Source, WriteError> {
         let identity = self.identity.read().unwrap_or_else(PoisonError::into_inner);
         identity.as_ref().map(|identity| identity.source).ok_or(WriteError::Busy)
+    }
+
+    /// As [`Store::update_init_flag`].
+    fn change_init_flag(&self, change: impl FnOnce(&mut InitFlag)) -> Result<(), StoreError> {
+        let mut flag = self.lock_flag();
+        let mut next = flag.clone();
+        change(&mut next);
+        if next != *flag {
+            next.save(&self.base_data)?;
+            *flag = next;
+        }
+        Ok(())
+    }
+
+    fn lock_flag(&self) -> MutexGuard<'_, InitFlag> {
+        self.init_flag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rules(&self) -> Rules {

@@ -23,6 +23,7 @@ use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::shelves::{Reader, Shelves, StorePath};
 use super::space::Space;
+use super::trunk::{Containers, TrunkState};
 use super::{
     InitFlag, Inner, RecoveryFlag, Rules, StoreError, orphans, partial, path_marks, temporary, under_change,
 };
@@ -79,6 +80,7 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     }
     Ok(Inner {
         group,
+        trunk: TrunkState::new(&base_data),
         expiry: Expiry::open(&base_data)?,
         reader: Reader(Arc::new(Shelves { paths, counters })),
         base_data,
@@ -146,7 +148,13 @@ fn open_path(
             .clamp(MIN_THREADS, MAX_THREADS);
     let pool = Pool::start(&format!("store-{index}"), threads)
         .map_err(StoreError::io("start threads for", dir.path()))?;
-    Ok(StorePath { dir, pool, readonly: path.readonly, space: Space::default() })
+    Ok(StorePath {
+        dir,
+        pool,
+        readonly: path.readonly,
+        space: Space::default(),
+        containers: Containers::default(),
+    })
 }
 
 /// Threads of a store path: two keep one busy with the page cache while another waits for the disk.

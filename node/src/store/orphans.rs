@@ -24,7 +24,7 @@ const TAIL: u64 = 1 << 20;
 /// nevertheless are told.
 pub(super) fn remove(paths: &[Arc<StorePath>], binlog: &Binlog, time: i64) -> Result<(), StoreError> {
     for file in binlog.newest_files() {
-        let tail = read_tail(&file).map_err(StoreError::io("read", &file))?;
+        let tail = read_tail(&file, TAIL).map_err(StoreError::io("read", &file))?;
         for metadata in pairs(&tail) {
             remove_one(paths, binlog, time, &metadata)?;
         }
@@ -70,16 +70,16 @@ fn pairs(lines: &[u8]) -> Vec<LogicName> {
     found
 }
 
-/// Whole lines at a file's end. The older of two may be compressed or gone.
-fn read_tail(path: &Path) -> io::Result<Vec<u8>> {
+/// The last lines of a file, `max` bytes of it; the first may be a part of one. The older of two may be compressed or gone.
+pub(super) fn read_tail(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         outcome => outcome?,
     };
-    let start = file.metadata()?.len().saturating_sub(TAIL);
+    let start = file.metadata()?.len().saturating_sub(max);
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail)?;
+    file.take(max).read_to_end(&mut tail)?;
     Ok(tail)
 }
 

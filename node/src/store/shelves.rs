@@ -9,6 +9,7 @@ use protocol::file_id::StorePathIndex;
 use super::data_dir::DataDir;
 use super::pool::Pool;
 use super::space::Space;
+use super::trunk::Containers;
 use super::{Counters, StoreError};
 
 /// Threads of a store path that is only read: what the page cache has needs none of them, so they all wait for the disk.
@@ -20,6 +21,7 @@ pub(super) struct StorePath {
     pub(super) pool: Pool,
     pub(super) readonly: bool,
     pub(super) space: Space,
+    pub(super) containers: Containers,
 }
 
 /// All store paths, in the order of their index.
@@ -47,7 +49,8 @@ impl Reader {
             let dir = DataDir::open(data.clone()).map_err(StoreError::io("open", &data))?;
             let pool = Pool::start(&format!("read-{index}"), READERS)
                 .map_err(StoreError::io("start threads for", &data))?;
-            Ok(Arc::new(StorePath { dir, pool, readonly: true, space: Space::default() }))
+            let (space, containers) = (Space::default(), Containers::default());
+            Ok(Arc::new(StorePath { dir, pool, readonly: true, space, containers }))
         };
         let paths: Result<Vec<_>, StoreError> = store_paths.iter().enumerate().map(open).collect();
         Ok(Self(Arc::new(Shelves { paths: paths?, counters: Counters::default() })))

@@ -1,108 +1,23 @@
-//! Reading members of trunk files, which FastDFS made. A slot is a 24-byte header, then the content.
+//! Trunk files: small files in slots of large ones, as FastDFS makes them when the trackers say `use_trunk_file`.
 //!
-//! | offset | size | field |
-//! |---|---|---|
-//! | 0 | 1 | `F` file, `L` link, 0 free |
-//! | 1 | 4 | bytes of the slot |
-//! | 5 | 4 | bytes of content |
-//! | 9 | 4 | CRC32 |
-//! | 13 | 4 | time |
-//! | 17 | 7 | last seven characters of the name |
-//!
-//! All but the type must be what the name says, else the slot holds another file by now.
+//! `member` reads and erases slots, `write` fills them. One member of a group, its trunk server, knows what is free
+//! (`free`, pure) and gives slots to all members; `server` is that role, `log` its record, which all members have. Who has
+//! the role the trackers say: [`Trunk`] is what the link and the native service see of it.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+mod container;
+mod free;
+mod log;
+mod member;
+mod record;
+mod role;
+mod server;
+mod slot;
+mod snapshot;
+mod start;
 
-use gateway::files::{OpenFile, WriteError};
-use protocol::LogicName;
-use protocol::file_id::TrunkSlot;
-
-use super::shelves::Shelves;
-use super::{Inner, ReadError, io_failed, read_failed};
-
-const HEADER_LEN: usize = 24;
-
-/// What a slot holds.
-pub(super) enum Member {
-    /// Content of a file.
-    File(OpenFile),
-    /// The name of another file.
-    Link(LogicName),
-}
-
-/// Opens the slot that a name describes. Blocking.
-pub(super) fn open(store: &Shelves, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
-    let file = store.read_path(name)?.dir.open_read(&container(name, slot))?;
-    member(file, name, slot)
-}
-
-/// Frees the slot that a name describes, which another member deleted; false if it holds another file by now.
-/// Blocking.
-pub(super) fn erase(store: &Inner, name: &LogicName, slot: TrunkSlot) -> Result<bool, WriteError> {
-    let path = store.read_path(name).map_err(read_failed)?;
-    let erasing = |error| io_failed("erasing a slot of a trunk file", error);
-    let file = match path.dir.open_write(&container(name, slot)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        outcome => outcome.map_err(erasing)?,
-    };
-    match file.try_clone().map_err(ReadError::from).and_then(|file| member(file, name, slot)) {
-        Err(ReadError::NotFound) => return Ok(false),
-        outcome => outcome.map_err(read_failed)?,
-    };
-    // The header first: the slot is free as soon as that is gone.
-    let zeros = [0; 16 * 1024];
-    let mut done = 0;
-    while done < u64::from(slot.size) {
-        let left = usize::try_from(u64::from(slot.size) - done).unwrap_or(zeros.len()).min(zeros.len());
-        file.write_all_at(&zeros[..left], u64::from(slot.offset) + done).map_err(erasing)?;
-        done += left as u64;
-    }
-    store.sync_content(&file)?;
-    Ok(true)
-}
-
-/// Name of the trunk file, below `data`.
-fn container(name: &LogicName, slot: TrunkSlot) -> String {
-    format!("{}/{:06}", name.sub_dir().to_path(), slot.file_id)
-}
-
-fn member(file: File, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
-    let code = name.code().map_err(|_| ReadError::NotFound)?;
-    let tail = name.tail().ok_or(ReadError::NotFound)?;
-    let size = code.size.size().and_then(|size| u32::try_from(size).ok()).ok_or(ReadError::NotFound)?;
-    let mut header = [0; HEADER_LEN];
-    match file.read_exact_at(&mut header, slot.offset.into()) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ReadError::NotFound),
-        outcome => outcome?,
-    }
-    let mut expected = [0; HEADER_LEN];
-    expected[1..5].copy_from_slice(&slot.size.to_be_bytes());
-    expected[5..9].copy_from_slice(&size.to_be_bytes());
-    expected[9..13].copy_from_slice(&code.crc32.to_be_bytes());
-    expected[13..17].copy_from_slice(&code.timestamp.to_be_bytes());
-    expected[17..].copy_from_slice(tail.as_bytes());
-    if header[1..] != expected[1..] {
-        return Err(ReadError::NotFound);
-    }
-    let offset = u64::from(slot.offset) + HEADER_LEN as u64;
-    match header[0] {
-        b'F' => Ok(Member::File(OpenFile {
-            file: Arc::new(file),
-            offset,
-            len: size.into(),
-            modified: UNIX_EPOCH + Duration::from_secs(code.timestamp.into()),
-            mutable: false,
-            version: None,
-        })),
-        b'L' if size <= 255 => {
-            let mut text = vec![0; usize::try_from(size).unwrap_or(0)];
-            file.read_exact_at(&mut text, offset)?;
-            LogicName::from_bytes(&text).map(Member::Link).map_err(|_| ReadError::NotFound)
-        }
-        _ => Err(ReadError::NotFound),
-    }
-}
+pub(super) use container::Containers;
+pub(super) use member::{Member, erase, open};
+pub(super) use role::TrunkState;
+pub(crate) use role::{Trunk, TrunkClient};
+pub use slot::Slot;
+pub(crate) use slot::SlotRules;

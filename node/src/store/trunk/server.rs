@@ -1,0 +1,245 @@
+//! The trunk server's part: gives out slots, makes trunk files, takes back what is deleted, and logs all of it.
+//!
+//! Every change is in the log in the order in which it was made. What is given out is logged as free until its file is
+//! there, so after a crash it is free again, unless the file came to be there: its record in the binlog says so (`start`).
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use protocol::Status;
+use protocol::config::storage_conf::Durability;
+use protocol::file_id::{StorePathIndex, TrunkSlot};
+use tracing::{error, info, warn};
+
+use super::super::layout::unix_seconds;
+use super::super::{Inner, StorePath};
+use super::free::{Content, FreeList, Freed, Refused, Taken};
+use super::record::Turn;
+use super::slot::{HEADER_LEN, Slot, SlotRules};
+
+/// Tries at a trunk file whose name nothing has.
+const NAME_TRIES: u32 = 1000;
+/// Slots that are looked at for one file before it becomes a file of its own.
+const SLOT_TRIES: u32 = 16;
+/// How long a slot is left alone in which another file was found: its deletion is on its way from another member.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The state of the role.
+pub(super) struct Server {
+    pub(super) free: FreeList,
+    pub(super) rules: SlotRules,
+    /// Held slots that are not free yet on this disk, and when they were found so.
+    set_aside: VecDeque<(Slot, Instant)>,
+}
+
+/// A slot that is held for a file, and what is known of its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Given {
+    pub(in super::super) slot: Slot,
+    pub(super) content: Content,
+}
+
+fn now() -> i64 {
+    unix_seconds(SystemTime::now())
+}
+
+impl Server {
+    pub(super) fn new(free: FreeList, rules: SlotRules) -> Self {
+        Self { free, rules, set_aside: VecDeque::new() }
+    }
+
+    /// Holds a slot for a file of this node; another one if the first turns out to have a file in it. Blocking.
+    pub(super) fn give(
+        &mut self,
+        inner: &Inner,
+        path: StorePathIndex,
+        need: u32,
+    ) -> Result<(Given, Arc<File>), Status> {
+        for _ in 0..SLOT_TRIES {
+            let given = self.allocate(inner, path, need)?;
+            let file = match open(inner, &given.slot) {
+                Ok(file) => file,
+                Err(error) => {
+                    warn!(container = given.slot.container(), %error, "a trunk file cannot be opened");
+                    self.free.confirm(&given.slot);
+                    inner.trunk.log.add(now(), &[(Turn::Taken, given.slot)]);
+                    continue;
+                }
+            };
+            if given.content == Content::Zeros || is_free(&file, &given.slot).map_err(|_| Status::EIO)? {
+                return Ok((given, file));
+            }
+            self.set_aside.push_back((given.slot, Instant::now()));
+        }
+        Err(Status::EEXIST)
+    }
+
+    /// Holds a slot. Blocking, since a trunk file may have to be made.
+    pub(super) fn allocate(
+        &mut self,
+        inner: &Inner,
+        path: StorePathIndex,
+        need: u32,
+    ) -> Result<Given, Status> {
+        let size = self.rules.slot_size(need).ok_or(Status::EINVAL)?;
+        inner.trunk.log.check()?;
+        let rules = self.rules;
+        let keeps = |left| rules.is_worth_keeping(left);
+        let taken = match self.free.take(path, size, keeps) {
+            Some(taken) => taken,
+            None => {
+                let whole = make_container(inner, path, rules.file_size)?;
+                self.free.insert(&whole, Content::Zeros).map_err(|_| Status::EIO)?;
+                inner.trunk.log.add(now(), &[(Turn::Free, whole)]);
+                self.free.take(path, size, keeps).ok_or(Status::ENOSPC)?
+            }
+        };
+        log_taken(inner, &taken);
+        Ok(Given { slot: taken.piece, content: taken.content })
+    }
+
+    /// What is held is a file's (0), or somebody's whom nobody knows (17), or free again.
+    pub(super) fn confirm(&mut self, inner: &Inner, slot: &Slot, outcome: Status) -> Result<(), Status> {
+        match outcome {
+            Status::OK | Status::EEXIST => {
+                if !self.free.confirm(slot) {
+                    return Err(Status::ENOENT);
+                }
+                inner.trunk.log.add(now(), &[(Turn::Taken, *slot)]);
+                Ok(())
+            }
+            _ => {
+                let is_held = self.free.give_back(slot, Content::Unknown);
+                if is_held { Ok(()) } else { Err(Status::ENOENT) }
+            }
+        }
+    }
+
+    /// What a file had is free.
+    pub(super) fn free(&mut self, inner: &Inner, slot: &Slot, content: Content) -> Result<(), Status> {
+        if !self.rules.is_worth_keeping(slot.at.size) {
+            return Ok(());
+        }
+        inner.trunk.log.check()?;
+        let refused = |refused| match refused {
+            Refused::Overlaps => Status::EEXIST,
+            Refused::Malformed => Status::EINVAL,
+        };
+        if !self.rules.merges {
+            self.free.insert(slot, content).map_err(refused)?;
+            inner.trunk.log.add(now(), &[(Turn::Free, *slot)]);
+            return Ok(());
+        }
+        let freed = self.free.insert_merged(slot, content).map_err(refused)?;
+        inner.trunk.log.add(now(), &merging(&freed));
+        Ok(())
+    }
+
+    /// Held pieces become their uploads' own, since this node no longer has the role.
+    pub(super) fn retire(&mut self, inner: &Inner) {
+        let held: Vec<(Turn, Slot)> = self.free.held().map(|slot| (Turn::Taken, slot)).collect();
+        inner.trunk.log.add(now(), &held);
+    }
+
+    /// Looks again at slots that were not free yet. Blocking.
+    pub(super) fn look_again(&mut self, inner: &Inner) {
+        let now = Instant::now();
+        while let Some((slot, since)) = self.set_aside.front().copied() {
+            if now.duration_since(since) < PAUSE {
+                return;
+            }
+            self.set_aside.pop_front();
+            match open(inner, &slot).and_then(|file| is_free(&file, &slot)) {
+                Ok(true) => {
+                    self.free.give_back(&slot, Content::Unknown);
+                }
+                Ok(false) | Err(_) => self.set_aside.push_back((slot, now)),
+            }
+        }
+    }
+}
+
+fn log_taken(inner: &Inner, taken: &Taken) {
+    let (from, piece) = ((Turn::Taken, taken.from), (Turn::Free, taken.piece));
+    match taken.rest {
+        Some(rest) => inner.trunk.log.add(now(), &[from, (Turn::Free, rest), piece]),
+        None => inner.trunk.log.add(now(), &[from, piece]),
+    }
+}
+
+/// The records of a merge.
+pub(super) fn merging(freed: &Freed) -> Vec<(Turn, Slot)> {
+    let gone = [freed.left, freed.right].into_iter().flatten();
+    gone.map(|slot| (Turn::Taken, slot)).chain([(Turn::Free, freed.whole)]).collect()
+}
+
+/// The trunk file of a slot. Blocking.
+pub(super) fn open(inner: &Inner, slot: &Slot) -> io::Result<Arc<File>> {
+    let path = inner.path(slot.path).ok_or(io::ErrorKind::NotFound)?;
+    path.containers.open(&path.dir, slot.dir, slot.at.file_id)
+}
+
+/// Whether no file is in a slot. What the reference writes of a header before it is whole does not count. Blocking.
+pub(super) fn is_free(file: &File, slot: &Slot) -> io::Result<bool> {
+    let mut header = [0; HEADER_LEN as usize];
+    match file.read_exact_at(&mut header, slot.at.offset.into()) {
+        // A trunk file that is shorter than it will be.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
+        outcome => outcome?,
+    }
+    Ok(header[9..].iter().all(|byte| *byte == 0))
+}
+
+/// Makes an empty trunk file. Its number is remembered before it is there, so that none is given twice. Blocking.
+fn make_container(inner: &Inner, index: StorePathIndex, size: u32) -> Result<Slot, Status> {
+    let path = inner.path(index).ok_or(Status::EINVAL)?;
+    for _ in 0..NAME_TRIES {
+        let file_id = next_file_id(inner)?;
+        let dir = inner.names.next_dir();
+        let slot = Slot { path: index, dir, at: TrunkSlot { file_id, offset: 0, size } };
+        match create(inner, path, &slot, size) {
+            Ok(file) => {
+                info!(container = slot.container(), store_path = %index, "made a trunk file");
+                path.containers.keep((dir, file_id), &Arc::new(file));
+                return Ok(slot);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                error!(container = slot.container(), store_path = %index, %error, "a trunk file cannot be made");
+                return Err(Status::from_io(&error));
+            }
+        }
+    }
+    Err(Status::EEXIST)
+}
+
+fn create(inner: &Inner, path: &StorePath, slot: &Slot, size: u32) -> io::Result<File> {
+    let name = slot.container();
+    let file = path.dir.create(&name)?;
+    let filled = file.set_len(size.into()).and_then(|()| match inner.durability {
+        Durability::Write => Ok(()),
+        Durability::Fsync => file.sync_all().and_then(|()| path.dir.sync_parent(&name)),
+    });
+    if let Err(error) = filled {
+        path.dir.unlink(&name)?;
+        return Err(error);
+    }
+    Ok(file)
+}
+
+fn next_file_id(inner: &Inner) -> Result<u32, Status> {
+    let mut next = 0;
+    let noted = inner.change_init_flag(|flag| {
+        next = flag.current_trunk_file_id + 1;
+        flag.current_trunk_file_id = next;
+    });
+    if let Err(error) = noted {
+        error!(error = %protocol::daemon::Chain(&error), "the number of a new trunk file cannot be noted");
+        return Err(Status::EIO);
+    }
+    u32::try_from(next).ok().filter(|id| *id <= i32::MAX.unsigned_abs()).ok_or(Status::ENOSPC)
+}
