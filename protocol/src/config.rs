@@ -20,6 +20,7 @@ pub mod local_facts;
 pub mod log_conf;
 pub mod mod_conf;
 pub mod params;
+mod promise;
 mod reader;
 mod schema;
 pub mod server_address;

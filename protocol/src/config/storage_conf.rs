@@ -8,6 +8,7 @@ use super::diagnostic::Diagnostics;
 use super::ini::Ini;
 use super::local_facts::LocalFacts;
 use super::log_conf::AccessLogConf;
+pub use super::promise::{Durability, MOST_REPLICAS, Promise};
 use super::reader::KeyReader;
 use super::schema::{self, Files};
 use super::server_address::ServerAddress;
@@ -39,16 +40,6 @@ pub struct StorePath {
     pub path: PathBuf,
     /// Takes no new files.
     pub readonly: bool,
-}
-
-/// When an upload is acknowledged; the stronger, the greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Durability {
-    /// When it is written, as FastDFS does: a crash of the machine may lose it.
-    #[default]
-    Write,
-    /// When it is on the disk.
-    Fsync,
 }
 
 /// How files are spread over sub-directories.
@@ -136,8 +127,12 @@ pub struct StorageConf {
     pub compress_binlog_time: TimeOfDay,
     /// Guard store paths by a mark file.
     pub check_store_path_mark: bool,
-    /// When an upload is acknowledged.
+    /// When an upload is acknowledged, as far as this node's disk goes.
     pub durability: Durability,
+    /// Other members that have to confirm it before; 0 for none.
+    pub replicas: u8,
+    /// How long they are waited for.
+    pub replica_timeout: Duration,
     /// The access log.
     pub access_log: AccessLogConf,
 }
@@ -152,6 +147,7 @@ impl StorageConf {
         refuse_fastdht(keys);
         let daemon = DaemonConf::read(keys, facts, DEFAULT_PORT, 30);
         let store_paths = read_store_paths(keys, &daemon.base_path);
+        let Promise { durability, replicas } = read_promise(keys);
         Self {
             http: HttpListen::read(keys, &daemon.listen, DEFAULT_HTTP_PORT),
             web: WebConf::read(keys),
@@ -184,7 +180,9 @@ impl StorageConf {
             compress_binlog: keys.flag("compress_binlog", false),
             compress_binlog_time: keys.time("compress_binlog_time", TimeOfDay::at(1, 30)),
             check_store_path_mark: keys.flag("check_store_path_mark", true),
-            durability: read_durability(keys),
+            durability,
+            replicas,
+            replica_timeout: keys.seconds("durability_timeout", 10),
             access_log: AccessLogConf::read(keys),
             daemon,
         }
@@ -315,16 +313,15 @@ fn read_alias_prefixes(keys: &mut KeyReader<'_>) -> Vec<String> {
     prefixes
 }
 
-fn read_durability(keys: &mut KeyReader<'_>) -> Durability {
-    match keys.text("durability") {
-        None => Durability::Write,
-        Some(text) if text.eq_ignore_ascii_case("write") => Durability::Write,
-        Some(text) if text.eq_ignore_ascii_case("fsync") => Durability::Fsync,
-        Some(text) => {
-            keys.refuse("durability", format_args!("'{text}' is neither write nor fsync"));
-            Durability::Write
-        }
+fn read_promise(keys: &mut KeyReader<'_>) -> Promise {
+    let Some(text) = keys.text("durability") else { return Promise::default() };
+    if let Some(promise) = Promise::parse(&text.to_ascii_lowercase()) {
+        return promise;
     }
+    let why =
+        format!("'{text}' is neither write, fsync, replica:N nor fsync+replica:N; N is 1 to {MOST_REPLICAS}");
+    keys.refuse("durability", why);
+    Promise::default()
 }
 
 #[cfg(test)]

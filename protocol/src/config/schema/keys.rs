@@ -303,6 +303,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key("check_store_path_mark", Bool, S),
     key("durability", Text, S),
+    key("durability_timeout", Seconds, S),
     // Clients.
     tuning(
         "connect_first_by",

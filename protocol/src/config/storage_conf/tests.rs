@@ -38,7 +38,8 @@ fn a_minimal_file_has_the_defaults_of_the_code() {
     assert_eq!(conf.disk_threads.sync_max_threads, 2);
     assert_eq!(conf.upload_priority, 10);
     assert!(conf.client_bind && conf.check_store_path_mark && conf.web.file_urls.max_ranges == 64);
-    assert_eq!(conf.durability, Durability::Write);
+    assert_eq!((conf.durability, conf.replicas), (Durability::Write, 0));
+    assert_eq!(conf.replica_timeout.as_secs(), 10);
     assert!(!conf.access_log.enabled && !conf.web.proof.is_on());
 }
 
@@ -123,7 +124,11 @@ fn urls_and_what_is_done_about_files_of_others() {
 #[test]
 fn values() {
     assert_eq!(clean("durability = FSYNC").durability, Durability::Fsync);
-    refused("durability = maybe", "neither write nor fsync");
+    let conf = clean("durability = fsync+replica:2\ndurability_timeout = 3");
+    assert_eq!((conf.durability, conf.replicas, conf.replica_timeout.as_secs()), (Durability::Fsync, 2, 3));
+    for bad in ["maybe", "replica:0", "replica:32"] {
+        refused(&format!("durability = {bad}"), "neither write, fsync, replica:N nor");
+    }
     refused("check_file_duplicate = 1", "FastDHT");
     refused("fsync_after_written_bytes = 1.5M", "not a size");
     refused("sync_start_time =", "not a time of day");
