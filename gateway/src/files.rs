@@ -4,10 +4,12 @@
 
 mod change;
 mod info;
+mod witness;
 mod writes;
 
 pub use change::{Change, Current, LinkName, Start};
 pub use info::{Carrier, Checksum, Errand, FileInfo, Holder, Holds, LookError, NoCarrier};
+pub use witness::{Alone, Confirmed, Witness};
 pub use writes::Writes;
 
 use std::fs::File;
@@ -232,7 +234,7 @@ pub struct UploadSpec {
     pub len: Option<u64>,
     /// Metadata that the file has from its first moment on.
     pub metadata: Metadata,
-    /// When the upload is answered: the stronger of this and the configuration's choice.
+    /// What is on the disk when the upload is committed: the stronger of this and the configuration's choice.
     pub durability: Option<Durability>,
 }
 
@@ -382,6 +384,26 @@ pub trait Files: Writes {
         _since: &str,
     ) -> impl Future<Output = io::Result<Vec<(Committed, Option<String>)>>> + Send {
         async { Ok(Vec::new()) }
+    }
+
+    /// Other members that the configuration wants to have an upload before it is answered.
+    fn replicas(&self) -> u8 {
+        0
+    }
+
+    /// Other members that are sent what is stored here: no more can confirm it.
+    fn members_in_service(&self) -> u8 {
+        0
+    }
+
+    /// Begins to hear what they confirm.
+    fn witness(&self) -> Box<dyn Witness> {
+        Box::new(Alone)
+    }
+
+    /// The same of files that were stored earlier: members that have them are asked for first.
+    fn witness_again(&self, _files: &[FileId]) -> impl Future<Output = Box<dyn Witness>> + Send {
+        async { self.witness() }
     }
 
     /// Makes a link to a file.

@@ -42,6 +42,19 @@ pub(crate) struct Answer {
     pub(crate) applied: Option<String>,
     /// The JSON.
     pub(crate) body: String,
+    /// What was missing: then it was no success, and whoever asks again waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unconfirmed: Option<Unconfirmed>,
+}
+
+/// Files that are stored, and that too few other members confirmed in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unconfirmed {
+    pub(crate) files: Vec<String>,
+    /// Members that did.
+    pub(crate) members: u8,
+    /// Those that had to.
+    pub(crate) needed: u8,
 }
 
 /// The keys of a node. Clones share them.
@@ -359,7 +372,12 @@ mod tests {
     const PRINT: Fingerprint = Fingerprint([3; 16]);
 
     fn answer(number: usize) -> Answer {
-        Answer { location: Some(format!("/{number}")), applied: None, body: format!("{{\"n\": {number}}}\n") }
+        Answer {
+            location: Some(format!("/{number}")),
+            applied: None,
+            body: format!("{{\"n\": {number}}}\n"),
+            unconfirmed: None,
+        }
     }
 
     fn open(directory: &Path, now: SystemTime) -> Keys {

@@ -17,12 +17,23 @@ pub struct Problem {
     code: &'static str,
     title: &'static str,
     detail: String,
-    /// Bytes that the file has, where the request took it to have another length.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
+    /// Boxed: it is rare, and every result has room for a problem.
+    #[serde(flatten)]
+    facts: Option<Box<Facts>>,
     /// What the answer says besides.
     #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What some problems tell besides.
+#[derive(Debug, Clone, Default, Serialize)]
+struct Facts {
+    /// Bytes that the file has, where the request took it to have another length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    /// What was stored all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
 }
 
 impl Problem {
@@ -30,19 +41,26 @@ impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         let (status, http, detail) = (status.as_u16(), status, detail.into());
-        Self { http, status, code, title, detail, size: None, headers: Vec::new() }
+        Self { http, status, code, title, detail, facts: None, headers: Vec::new() }
     }
 
     /// The same problem, answered with another status.
     #[must_use]
     pub fn with_status(self, status: StatusCode) -> Self {
-        Self { headers: self.headers, size: self.size, ..Self::new(status, self.code, self.detail) }
+        let Self { headers, facts, code, detail, .. } = self;
+        Self { headers, facts, ..Self::new(status, code, detail) }
     }
 
     /// The same problem with the length that the file has.
     #[must_use]
     pub fn with_size(self, size: u64) -> Self {
-        Self { size: Some(size), ..self }
+        Self { facts: Some(Box::new(Facts { size: Some(size), ..Facts::default() })), ..self }
+    }
+
+    /// The same problem with the IDs of files that are stored all the same.
+    #[must_use]
+    pub fn with_files(self, files: Vec<String>) -> Self {
+        Self { facts: Some(Box::new(Facts { files, ..Facts::default() })), ..self }
     }
 
     /// The sentence that says what to do.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod change;
+mod confirm;
 mod digest;
 mod filename;
 mod gather;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
+use crate::confirm::Confirm;
 use crate::control::Control;
 use crate::courier::Couriers;
 use crate::expiry;
@@ -169,8 +170,10 @@ impl App {
             http_port: conf.http.server_port.unwrap_or(0),
         });
         let site = Site::new(settings);
+        let confirm = Confirm::new(&conf, replication.clone());
+        let recovering = Mutex::default();
         Ok(Self {
-            native: Arc::new(Native { store, view, received, remote, peers, recovering: Mutex::default() }),
+            native: Arc::new(Native { store, view, received, remote, peers, confirm, recovering }),
             link,
             recovery,
             replication,
@@ -213,6 +216,7 @@ impl App {
             remote: self.native.remote.clone(),
             keys: self.keys.clone(),
             couriers: Couriers::new(self.native.store.clone(), self.link.limits.clone()),
+            confirm: self.native.confirm.clone(),
         });
         let own_routes = replication::routes(self.replication.clone(), self.site.clone());
         Gateway::new(files, self.site.clone(), own_routes)

@@ -9,12 +9,14 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use gateway::files::{
     Carrier, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, LinkName, Located,
-    LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, UploadSpec, Version, WriteError, Writes,
+    LookError, NoCarrier, NotReady, OpenFile, SmallRead, Start, UploadSpec, Version, Witness, WriteError,
+    Writes,
 };
 use gateway::idempotency::Keys;
 use protocol::metadata::Metadata;
 use protocol::{FileId, GroupName, LogicName};
 
+use crate::confirm::Confirm;
 use crate::courier::{Courier, Couriers};
 use crate::reading;
 use crate::remote::{Remote, RemoteFile};
@@ -29,6 +31,7 @@ pub(crate) struct NodeFiles {
     pub(crate) remote: Remote,
     pub(crate) keys: Option<Keys>,
     pub(crate) couriers: Couriers,
+    pub(crate) confirm: Confirm,
 }
 
 impl NodeFiles {
@@ -163,6 +166,22 @@ impl Files for NodeFiles {
 
     async fn uploaded(&self, token: &str, since: &str) -> io::Result<Vec<(Committed, Option<String>)>> {
         self.store.uploaded(token, since).await
+    }
+
+    fn replicas(&self) -> u8 {
+        self.confirm.replicas()
+    }
+
+    fn members_in_service(&self) -> u8 {
+        self.confirm.members_in_service()
+    }
+
+    fn witness(&self) -> Box<dyn Witness> {
+        Box::new(self.confirm.begin())
+    }
+
+    async fn witness_again(&self, files: &[FileId]) -> Box<dyn Witness> {
+        Box::new(self.confirm.begin_again(&self.remote, files).await)
     }
 
     async fn create_link(&self, to: &FileId, name: LinkName) -> Result<Committed, WriteError> {

@@ -5,6 +5,7 @@
 //! gateway over another program's files.
 
 mod app;
+mod confirm;
 mod control;
 mod courier;
 mod expiry;

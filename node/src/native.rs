@@ -17,6 +17,7 @@ use protocol::service::{Connection, ConnectionError};
 use protocol::{Command, Header, Status, StorageId};
 use tracing::debug;
 
+use crate::confirm::Confirm;
 use crate::peers::Peers;
 use crate::received::Received;
 use crate::remote::Remote;
@@ -37,6 +38,7 @@ pub(crate) struct Native {
     pub(crate) received: Received,
     pub(crate) remote: Remote,
     pub(crate) peers: Peers,
+    pub(crate) confirm: Confirm,
     /// Addresses from which members recovered a store path since the start.
     pub(crate) recovering: Mutex<HashSet<IpAddr>>,
 }

@@ -4,6 +4,7 @@
 //! says what may go next; `step` what is sent for a record and what an answer means; `lane` is one connection; `fill`
 //! begins, and fills new members with old files. A peer that is slow, hangs or refuses holds up its own sender only.
 
+mod acks;
 mod cursor;
 mod dead_letters;
 mod fill;
@@ -36,9 +37,11 @@ use crate::store::{BinlogPosition, Store};
 use crate::trackers::Trackers;
 use crate::view::View;
 
+pub(crate) use acks::Listener;
 pub(crate) use dead_letters::Letter;
 pub(crate) use report::Progress;
 
+use acks::Acks;
 use report::Lag;
 use sender::{Sender, unix_now};
 use window::Window;
@@ -64,6 +67,7 @@ struct Shared {
     lanes: usize,
     own_port: u16,
     window: Window,
+    acks: Acks,
 }
 
 impl Shared {
@@ -127,6 +131,7 @@ impl Replication {
             lanes: lanes.clamp(FEWEST_LANES, MOST_LANES),
             own_port: conf.daemon.port(),
             window: Window::of(conf),
+            acks: Acks::default(),
         };
         let began = *shared.binlog.borrow();
         Self {
@@ -162,6 +167,20 @@ impl Replication {
     /// End of the binlog.
     pub(crate) fn binlog_end(&self) -> BinlogPosition {
         *self.shared.binlog.borrow()
+    }
+
+    /// Members that are sent to at this time.
+    pub(crate) fn members_in_service(&self) -> usize {
+        if !self.shared.window.is_open() {
+            return 0;
+        }
+        let peers = self.shared.peers.list();
+        peers.iter().filter(|peer| peer.status == StorageStatus::ACTIVE).count()
+    }
+
+    /// Begins to hear which new files members have.
+    pub(crate) fn listen(&self) -> Listener {
+        self.shared.acks.listen()
     }
 
     /// What trackers are told, by peer; renewed whenever it changes.

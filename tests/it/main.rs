@@ -32,6 +32,7 @@ mod redbot;
 mod reference;
 mod refusals;
 mod reload;
+mod replicated;
 mod rest;
 mod resumable;
 mod say;

@@ -8,11 +8,12 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::confirm::{answer_again, wait_again};
 use super::digest::DIGESTS;
 use super::terms::Terms;
 use super::upload::{answer, bad, respond, write_failed};
 use crate::files::{Files, WriteError};
-use crate::idempotency::{Claim, Claimed, Claiming, Fingerprint, fingerprint};
+use crate::idempotency::{Answer, Claim, Claimed, Claiming, Fingerprint, fingerprint};
 use crate::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -29,13 +30,14 @@ pub(super) enum Turn {
     Again(Response),
 }
 
-/// Looks whether a request was carried out before.
+/// Looks whether a request was carried out before. An answer waits for the members that have to confirm it.
 pub(super) async fn turn<F: Files>(
     files: &F,
     who: &str,
     parts: &Parts,
     terms: &mut Terms,
     base: Option<&str>,
+    needed: u8,
 ) -> Result<Turn, Problem> {
     let Some(key) = key_of(&parts.headers)? else { return Ok(Turn::Once(None)) };
     let Some(keys) = files.keys() else {
@@ -45,18 +47,21 @@ pub(super) async fn turn<F: Files>(
     let claiming = Claiming {
         fingerprint: print_of(parts),
         position: files.log_position(),
-        durability: terms.durability,
+        durability: terms.durability(),
     };
     let claimed = keys.claim((who, key), claiming, SystemTime::now()).await;
     let claimed = claimed
         .map_err(|source| write_failed(WriteError::Io { doing: "noting an idempotency key", source }))?;
     match claimed {
-        Claimed::Answered(answer) => Ok(Turn::Again(replayed(respond(&answer)))),
+        Claimed::Answered(answer) => {
+            let answer = answer_again(files, answer, needed, terms).await;
+            Ok(Turn::Again(replayed(respond(&answer))))
+        }
         Claimed::Mine(claim, None) => {
             terms.token = Some(claim.token());
             Ok(Turn::Once(Some(claim)))
         }
-        Claimed::Mine(claim, Some(since)) => settle(files, claim, &since, terms, base).await,
+        Claimed::Mine(claim, Some(since)) => settle(files, claim, &since, terms, base, needed).await,
         Claimed::UnderWay => {
             let detail = "a request with this idempotency key is under way; wait and send it again";
             Err(Problem::new(StatusCode::CONFLICT, "idempotency_under_way", detail))
@@ -81,6 +86,7 @@ async fn settle<F: Files>(
     since: &str,
     terms: &mut Terms,
     base: Option<&str>,
+    needed: u8,
 ) -> Result<Turn, Problem> {
     let token = claim.token();
     let stored = match files.uploaded(&token, since).await {
@@ -93,8 +99,10 @@ async fn settle<F: Files>(
     if let [made] = &stored[..]
         && !terms.is_form
     {
-        let answer = answer(vec![made.clone()], base, None, terms.durability);
-        claim.keep(answer.clone(), terms.durability).await.unwrap_or_else(|error| not_noted(&error));
+        let answer = answer(vec![made.clone()], base, None, terms.promise);
+        let unconfirmed = wait_again(files, vec![made.0.id.to_string()], needed).await;
+        let answer = Answer { unconfirmed, ..answer };
+        claim.keep(answer.clone(), terms.durability()).await.unwrap_or_else(|error| not_noted(&error));
         return Ok(Turn::Again(replayed(respond(&answer))));
     }
     for (made, _) in stored {

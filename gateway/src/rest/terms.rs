@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::request::Parts;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
-use protocol::config::storage_conf::Durability;
+use protocol::config::storage_conf::{Durability, Promise};
 use protocol::file_id::FileExt;
 use protocol::metadata::{EXPIRES, FILE_NAME, IDEMPOTENCY, Metadata, RESERVED};
 
@@ -24,7 +24,8 @@ const MAX_FIELDS: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) kind: UploadKind,
-    pub(crate) durability: Option<Durability>,
+    /// What the request prefers to be certain when it is answered.
+    pub(crate) promise: Option<Promise>,
     /// Whether the body is a form.
     pub(crate) is_form: bool,
     /// Of the request's idempotency key.
@@ -46,19 +47,19 @@ impl Terms {
             (None, Some("appender")) => UploadKind::Appender,
             (None, Some(_)) => return Err(bad("bad_kind", "the parameter kind is normal or appender")),
         };
-        let durability = prefer::durability(&parts.headers)?;
+        let promise = prefer::durability(&parts.headers)?;
         let mut metadata = Metadata::default();
         if let Some(expires) = expires(parts, SystemTime::now())? {
             keep(&mut metadata, EXPIRES, &expires.to_string());
         }
         let is_form = is_multipart(&parts.headers);
-        Ok(Self { kind, durability, is_form, token: None, metadata, fields: 0 })
+        Ok(Self { kind, promise, is_form, token: None, metadata, fields: 0 })
     }
 
     /// The terms of an upload that a member of FastDFS carries out: it promises what it promises, and deletes nothing by
     /// itself. In the own group this node deletes what has expired.
     pub(crate) fn by_member(&mut self, is_own_group: bool) -> Result<(), Problem> {
-        self.durability = None;
+        self.promise = None;
         if self.metadata.get(EXPIRES).is_some() && !is_own_group {
             let detail = "this upload goes to a member of FastDFS, which deletes nothing by itself; upload without Expires-In \
                           and delete the file later, or choose a group of fdfs";
@@ -90,6 +91,11 @@ impl Terms {
         Ok(())
     }
 
+    /// What is to be on the disk.
+    pub(crate) fn durability(&self) -> Option<Durability> {
+        self.promise.map(|promise| promise.durability)
+    }
+
     /// Metadata of the file that was called so.
     pub(crate) fn metadata(&self, filename: Option<&str>) -> Metadata {
         let mut metadata = self.metadata.clone();
@@ -105,7 +111,7 @@ impl Terms {
     /// What the store is told.
     pub(crate) fn spec(&self, ext: FileExt, filename: Option<&str>, len: Option<u64>) -> UploadSpec {
         let metadata = self.metadata(filename);
-        let durability = self.durability;
+        let durability = self.durability();
         UploadSpec { len, metadata, durability, ..UploadSpec::new(self.kind.clone(), ext) }
     }
 }

@@ -16,11 +16,12 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use protocol::GroupName;
-use protocol::config::storage_conf::Durability;
+use protocol::config::storage_conf::Promise;
 use protocol::file_id::FileExt;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::confirm::{self, Confirming};
 use super::gather::Gather;
 use super::hand::Hand;
 use super::prefer::{self, PREFERENCE_APPLIED};
@@ -166,9 +167,10 @@ fn store<F: Files>(
     let Asked { mut terms, body, digests, base, waits, content } = asked;
     async move {
         let mut claim = None;
+        let needed = confirm::needed(&*files, &hand, &terms);
         if let Some(Head { parts, grant }) = content.head() {
             let base = base.as_deref();
-            match Box::pin(repeat::turn(&*files, &grant.who, parts, &mut terms, base)).await? {
+            match Box::pin(repeat::turn(&*files, &grant.who, parts, &mut terms, base, needed)).await? {
                 Turn::Once(own) => claim = own,
                 Turn::Again(response) => {
                     if !waits {
@@ -177,6 +179,12 @@ fn store<F: Files>(
                     return Ok(response);
                 }
             }
+        }
+        if let Err(problem) = confirm::check_members(&*files, needed) {
+            if waits {
+                return Err(problem);
+            }
+            return Err(Incoming { body, patience: settings.body_timeout }.refused(problem).await);
         }
         if hand.is_member() {
             terms.token = None;
@@ -195,13 +203,19 @@ fn store<F: Files>(
             }
         };
         let digest = digests.check(settings.body_timeout).await?;
+        let confirming = Confirming::begin(&*files, needed);
         match claim {
             None => {
                 let made = uploads.commit(&hand, &terms).await?;
+                let unconfirmed = match confirming {
+                    Some(confirming) => Box::pin(confirming.wait_for(&made, &terms)).await,
+                    None => None,
+                };
                 let changed = changed(&made);
-                Ok(told(respond(&answer(made, base.as_deref(), digest, terms.durability)), changed))
+                let answer = answer(made, base.as_deref(), digest, terms.promise);
+                Ok(told(respond(&Answer { unconfirmed, ..answer }), changed))
             }
-            Some(claim) => Box::pin(finish(hand, claim, uploads, terms, base, digest)).await,
+            Some(claim) => Box::pin(finish(hand, claim, uploads, terms, base, digest, confirming)).await,
         }
     }
 }
@@ -214,6 +228,7 @@ async fn finish<W: Writes>(
     terms: Terms,
     base: Option<String>,
     digest: Option<String>,
+    confirming: Option<Confirming>,
 ) -> Result<Response, Problem> {
     let finish = async move {
         let made = match uploads.commit(&hand, &terms).await {
@@ -223,9 +238,14 @@ async fn finish<W: Writes>(
                 return Err(problem);
             }
         };
+        let unconfirmed = match confirming {
+            Some(confirming) => confirming.wait_for(&made, &terms).await,
+            None => None,
+        };
         let changed = changed(&made);
-        let answer = answer(made, base.as_deref(), digest, terms.durability);
-        let noted = claim.keep(answer.clone(), terms.durability).await;
+        let answer = answer(made, base.as_deref(), digest, terms.promise);
+        let answer = Answer { unconfirmed, ..answer };
+        let noted = claim.keep(answer.clone(), terms.durability()).await;
         noted.unwrap_or_else(|error| repeat::not_noted(&error));
         Ok(told(respond(&answer), changed))
     };
@@ -373,7 +393,7 @@ pub(super) fn answer(
     made: Vec<Made>,
     base: Option<&str>,
     digest: Option<String>,
-    durability: Option<Durability>,
+    promise: Option<Promise>,
 ) -> Answer {
     let mut files: Vec<Stored> =
         made.into_iter().map(|(made, filename)| Stored::of(made, base, filename)).collect();
@@ -385,8 +405,9 @@ pub(super) fn answer(
     } else {
         (None, serde_json::to_string(&StoredFiles { files, repr_digest: digest }))
     };
-    let applied = durability.map(|durability| prefer::applied(durability).to_owned());
-    Answer { location, applied, body: body.expect("numbers and texts under names are JSON") }
+    let applied = promise.map(prefer::applied);
+    let body = body.expect("numbers and texts under names are JSON");
+    Answer { location, applied, body, unconfirmed: None }
 }
 
 pub(super) fn created(file_id: Option<&str>, body: &impl Serialize) -> Response {
@@ -398,8 +419,11 @@ pub(super) fn created(file_id: Option<&str>, body: &impl Serialize) -> Response 
     response
 }
 
-/// 201.
+/// 201, unless it is stored and not confirmed.
 pub(super) fn respond(answer: &Answer) -> Response {
+    if let Some(unconfirmed) = &answer.unconfirmed {
+        return confirm::problem(unconfirmed).into_response();
+    }
     let kind = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut response = (StatusCode::CREATED, [kind], answer.body.clone()).into_response();
     for (name, value) in [(LOCATION, &answer.location), (PREFERENCE_APPLIED, &answer.applied)] {

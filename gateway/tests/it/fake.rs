@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use gateway::files::{
     Carrier, Change, Checksum, Committed, Current, Errand, FileInfo, Files, FindError, Holder, Holds,
     LinkName, Located, LookError, NoCarrier, NotReady, OpenFile, RemoteContent, RemoteFile, SmallRead, Start,
-    Upload, UploadKind, UploadSpec, Version, WriteError, Writes,
+    Upload, UploadKind, UploadSpec, Version, Witness, WriteError, Writes,
 };
 use gateway::idempotency::Keys;
 use protocol::cluster::StorageStatus;
@@ -25,6 +25,7 @@ use protocol::{FileId, GroupName, LogicName};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::fake_partials::Shelf;
+use crate::fake_witness::Members;
 
 /// Time of all files: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const TIME: u32 = 784_111_777;
@@ -120,6 +121,8 @@ pub struct State {
     names_taken: AtomicU64,
     /// Uploads that are continued.
     pub shelf: Shelf,
+    /// Those that confirm uploads.
+    pub members: Members,
     pub next: AtomicU32,
 }
 
@@ -148,6 +151,7 @@ impl Fake {
             live: AtomicUsize::new(0),
             abandoned: AtomicUsize::new(0),
             shelf: Shelf::default(),
+            members: Members::default(),
             next: AtomicU32::new(1),
             names_taken: AtomicU64::new(0),
         }))
@@ -630,6 +634,18 @@ impl Files for Fake {
             (made, metadata.get("fdfs.filename").map(str::to_owned))
         };
         Ok(found.map(made).collect())
+    }
+
+    fn replicas(&self) -> u8 {
+        self.0.members.replicas()
+    }
+
+    fn members_in_service(&self) -> u8 {
+        self.0.members.in_service()
+    }
+
+    fn witness(&self) -> Box<dyn Witness> {
+        self.0.members.witness()
     }
 
     async fn create_link(&self, to: &FileId, name: LinkName) -> Result<Committed, WriteError> {

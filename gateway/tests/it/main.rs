@@ -10,6 +10,7 @@ mod contract;
 mod elsewhere;
 mod fake;
 mod fake_partials;
+mod fake_witness;
 mod files;
 mod policy;
 mod rest;

@@ -4,6 +4,7 @@ mod digests;
 mod forms;
 mod promises;
 mod repeats;
+mod replicas;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

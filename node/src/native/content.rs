@@ -3,13 +3,16 @@
 
 use bytes::Bytes;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
+use protocol::file_id::StorePathIndex;
 use protocol::service::{Connection, ConnectionError};
 use protocol::storage::{Append, FileCreated, Modify, Upload, UploadAppender, UploadHead, UploadSlave};
 use protocol::wire::{DecodeError, Response, StreamRequest};
-use protocol::{Command, Header, Status};
+use protocol::{Command, FileId, Header, Status};
+use tracing::{error, warn};
 
 use super::answer::write_status;
 use super::{Native, Next, refuse};
+use crate::confirm::NodeWitness;
 use crate::store::{Change, Receive, Upload as StoreUpload};
 
 /// Content up to this length is stored in one job.
@@ -95,24 +98,57 @@ async fn upload(
     spec: UploadSpec,
 ) -> Result<Next, ConnectionError> {
     let size = spec.len.unwrap_or(0);
-    let made = match usize::try_from(size) {
+    let replicas = native.confirm.replicas();
+    if lacks_members(native, &spec) {
+        return refuse(connection, Status::EBUSY, size).await;
+    }
+    let witness = || (replicas > 0).then(|| native.confirm.begin());
+    let (made, witness) = match usize::try_from(size) {
         Ok(len) if size <= SMALL => {
             let content = connection.read_exact(len).await?.freeze();
-            native.store.put(spec, vec![content]).await
+            let witness = witness();
+            (native.store.put(spec, vec![content]).await, witness)
         }
         _ => match native.store.begin(spec).await {
             Ok(mut upload) => match stream(connection, &mut upload, size).await? {
-                Ok(()) => upload.commit().await,
+                Ok(()) => {
+                    let witness = witness();
+                    (upload.commit().await, witness)
+                }
                 Err((error, unread)) => return refuse(connection, write_status(error), unread).await,
             },
             Err(error) => return refuse(connection, write_status(error), size).await,
         },
     };
-    match made {
-        Ok(Committed { id, .. }) => connection.send(&FileCreated(id).to_frame()).await?,
-        Err(error) => connection.send_status(write_status(error)).await?,
+    let confirmed = match (made, witness) {
+        (Ok(Committed { id, .. }), Some(witness)) => confirm(native, witness, id).await,
+        (made, _) => made.map(|Committed { id, .. }| id).map_err(write_status),
+    };
+    match confirmed {
+        Ok(id) => connection.send(&FileCreated(id).to_frame()).await?,
+        Err(status) => connection.send_status(status).await?,
     }
     Ok(Next::Request)
+}
+
+/// Whether too few members are in service to confirm an upload. What has no place here is refused for that.
+fn lacks_members(native: &Native, spec: &UploadSpec) -> bool {
+    let has_path = |path: StorePathIndex| usize::from(path.0) < native.store.store_path_count();
+    let replicas = native.confirm.replicas();
+    replicas > 0 && spec.store_path.is_none_or(has_path) && native.confirm.members_in_service() < replicas
+}
+
+/// Waits until so many members have a file as the configuration wants. An answer without success cannot carry a file's ID,
+/// so nobody would ever know of one that stays: it goes.
+async fn confirm(native: &Native, witness: NodeWitness, id: FileId) -> Result<FileId, Status> {
+    let replicas = native.confirm.replicas();
+    let Err(members) = witness.wait(vec![id.clone()], replicas).await else { return Ok(id) };
+    warn!(file_id = %id, members, replicas, "too few members confirm an upload in time, deleting it");
+    match native.store.delete(&id.name).await {
+        Ok(()) | Err(WriteError::NotFound) => {}
+        Err(error) => error!(file_id = %id, %error, "an upload that was refused stays stored"),
+    }
+    Err(Status::ETIMEDOUT)
 }
 
 async fn change_file(

@@ -19,7 +19,7 @@ use super::message::Kind;
 use super::sender::{End, Sender, explain, unix_now};
 use super::step::{self, Form, Known, Step};
 use super::work::{Work, names};
-use crate::store::{BinlogPosition, Entry};
+use crate::store::{BinlogPosition, Entry, Op};
 
 /// How often the mark is written while it moves.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -230,6 +230,9 @@ impl<'a> Run<'a> {
             self.work.in_doubt.remove(name);
         }
         self.sender.progress.count(u64::from(was_sent));
+        if entry.op == Op::Create {
+            self.sender.shared.acks.heard(self.sender.peer, &entry.name);
+        }
         self.forget_letter(entry);
     }
 

@@ -1,5 +1,6 @@
 //! What a node sends to the others of its group: command by command, in which order, and how far it was remembered.
 
+mod confirm;
 mod lanes;
 mod letters;
 mod marks;

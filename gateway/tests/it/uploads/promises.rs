@@ -65,10 +65,9 @@ async fn a_preferred_durability_reaches_the_store_and_is_confirmed() {
         }
     }
     let store = Fake::new();
-    let answer =
-        post(&store, "/v1/files", &[("prefer", "durability=\"replica:2\"")], Body::from("abc")).await;
+    let answer = post(&store, "/v1/files", &[("prefer", "durability=replicas")], Body::from("abc")).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "bad_durability"));
-    assert_nothing_left(&store, "replica");
+    assert_nothing_left(&store, "replicas");
 }
 
 #[tokio::test]

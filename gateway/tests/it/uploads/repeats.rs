@@ -11,13 +11,13 @@ use crate::ask::Answer;
 use crate::fake::{Fake, Mood};
 
 /// A store that remembers keys.
-struct Remembering {
-    store: Fake,
+pub(super) struct Remembering {
+    pub(super) store: Fake,
     directory: tempfile::TempDir,
 }
 
 impl Remembering {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let new = Self { store: Fake::new(), directory: tempfile::tempdir().unwrap() };
         new.store.0.keys.set(new.keys()).unwrap();
         new
@@ -29,12 +29,22 @@ impl Remembering {
     }
 
     /// What is stored stays, and the process begins anew.
-    fn begin_anew(&self) -> Self {
+    pub(super) fn begin_anew(&self) -> Self {
         let store = Fake::new();
         *store.0.stored.lock().unwrap() = self.store.0.stored.lock().unwrap().clone();
         *store.0.metadata.lock().unwrap() = self.store.0.metadata.lock().unwrap().clone();
         store.0.keys.set(self.keys()).unwrap();
         Self { store, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// As a kill leaves it: stored, and not noted.
+    pub(super) fn forget_answers(&self) {
+        let log = self.directory.path().join("idempotency.log");
+        let text = std::fs::read_to_string(&log).unwrap();
+        let begun: String =
+            text.lines().filter(|line| line.starts_with("B ")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(begun.lines().count(), 1);
+        std::fs::write(&log, begun).unwrap();
     }
 
     async fn send(&self, key: &str, target: &str, body: &'static str) -> Answer {
@@ -80,17 +90,12 @@ async fn what_stored_nothing_leaves_the_key_free() {
     assert_eq!((answer.status.as_u16(), answer.header("idempotency-replayed")), (201, ""));
 }
 
-/// As a crash leaves it: stored, and not noted.
 #[tokio::test]
 async fn what_was_stored_and_not_noted_is_found() {
     let node = Remembering::new();
     let first = node.send("one", "/v1/files?filename=a.txt", "abc").await;
-    let log = node.directory.path().join("idempotency.log");
-    let text = std::fs::read_to_string(&log).unwrap();
     // A store that has a log has positions in it.
-    let begun: Vec<&str> = text.lines().filter(|line| line.starts_with("B ")).collect();
-    assert_eq!(begun.len(), 1);
-    std::fs::write(&log, format!("{}\n", begun[0])).unwrap();
+    node.forget_answers();
     let node = node.begin_anew();
     for _ in 0..2 {
         let again = node.send("one", "/v1/files?filename=a.txt", "abc").await;
