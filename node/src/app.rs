@@ -34,6 +34,7 @@ use crate::remote::{self, Remote};
 use crate::replication::Replication;
 use crate::store::{Store, StoreError};
 use crate::trackers::Trackers;
+use crate::trunk::TrunkRole;
 use crate::view::View;
 
 const PID_NAME: &str = "fdfs_storaged.pid";
@@ -137,6 +138,14 @@ impl App {
             view.clone(),
             limits.clone(),
         );
+        let trunk = TrunkRole::new(
+            store.clone(),
+            peers.clone(),
+            view.clone(),
+            limits.clone(),
+            conf.daemon.port(),
+            conf.heart_beat_interval,
+        );
         let link = Link {
             store: store.clone(),
             view: view.clone(),
@@ -154,6 +163,7 @@ impl App {
             ip_before: store.init_flag().last_ip_addr.split(',').next().and_then(|ip| ip.trim().parse().ok()),
             arranging: tokio::sync::Mutex::new(()),
             own: link::Own::default(),
+            trunk: trunk.clone(),
         };
         let recovery = Recovery::new(&store, &view, &peers, &conf, &link.limits);
         let member = remote::Member {
@@ -247,6 +257,7 @@ impl App {
         tasks.spawn(async move {
             recovery.run(&joining).await;
             later.spawn(replication.run(joining.clone()));
+            later.spawn(link.trunk.clone().run(joining.clone()));
             for tracker in link.trackers.servers().cloned() {
                 later.spawn(link::run(Arc::clone(&link), tracker, joining.clone()));
             }

@@ -21,6 +21,7 @@ mod remote;
 mod replication;
 pub mod store;
 mod trackers;
+mod trunk;
 mod view;
 
 pub use app::{App, StartError};

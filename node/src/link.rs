@@ -14,6 +14,7 @@ mod own;
 mod refill;
 mod reports;
 mod session;
+mod trunk;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::peers::Peers;
 use crate::received::Received;
 use crate::store::{Store, StoreError};
 use crate::trackers::Trackers;
+use crate::trunk::TrunkRole;
 use crate::view::{Standing, View};
 pub(crate) use group::{NoGroup, ask_group};
 use marks::Marks;
@@ -72,6 +74,8 @@ pub(crate) struct Link {
     /// Held while the source of old files is arranged, which one tracker does for all.
     pub(crate) arranging: Mutex<()>,
     pub(crate) own: Own,
+    /// This node's part in trunk files.
+    pub(crate) trunk: TrunkRole,
 }
 
 impl Link {

@@ -8,6 +8,7 @@ mod content;
 mod download;
 mod recovery;
 mod sync;
+mod trunk;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -99,6 +100,9 @@ async fn requests(native: &Native, connection: &mut Connection) -> Result<(), Co
             Command::REPORT_SERVER_ID => sync::hello(connection, &header, &mut session).await?,
             command if sync::COMMANDS.contains(&command) => {
                 sync::serve(native, connection, &header, &session).await?
+            }
+            command if trunk::COMMANDS.contains(&command) => {
+                trunk::serve(native, connection, &header).await?
             }
             _ => answer::serve(native, connection, &header, &session).await?,
         };

@@ -18,6 +18,7 @@ impl Session<'_> {
         if let Some(brief) = &answer.leader {
             leader::hear(self.link, self.index, brief).await;
         }
+        self.hear_of_trunk(answer.trunk_server.as_ref()).await?;
         match &answer.members {
             Some(members) => self.hear_members(members).await,
             None => Ok(()),

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::own::is_settled;
 use super::session::Session;
+use super::trunk::ReportedTrunk;
 use super::{LinkError, changelog};
 
 /// Shortest time between two reports of progress. Readers are sent by it, so it is not left to the heart beat.
@@ -34,6 +35,8 @@ pub(super) struct Reported {
     pub(super) members_changed: bool,
     /// FastDFS's own tracker knows no senders.
     is_fastdfs: bool,
+    /// Of trunk files.
+    pub(super) trunk: ReportedTrunk,
 }
 
 fn is_due(last: Option<Instant>, interval: Duration) -> bool {

@@ -152,6 +152,7 @@ impl<'a> Session<'a> {
                 self.look_again().await?;
                 looked = Instant::now();
             }
+            self.report_trunk().await?;
             self.report_progress().await?;
         }
     }

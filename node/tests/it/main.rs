@@ -23,5 +23,6 @@ mod running;
 mod sender;
 mod sending;
 mod taker;
+mod trunk;
 mod uploads;
 mod wire;

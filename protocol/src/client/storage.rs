@@ -14,6 +14,7 @@ use crate::storage::{
     CreateLink, Delete, Download, FileCreated, FileInfo, FileInfoFlags, GetMetadata, MetadataMode,
     QueryFileInfo, Regenerate, SetMetadata, Truncate,
 };
+use crate::trunk::{ConfirmSpace, SpaceUse};
 use crate::wire::{Empty, Request, Response, StreamRequest};
 use crate::{Command, FileId};
 
@@ -32,6 +33,16 @@ impl StorageClient {
     /// Sends a request whose whole body is in memory.
     pub async fn call<Q: Request, A: Response>(&self, at: SocketAddr, request: &Q) -> Result<A, ClientError> {
         self.call_frame(at, Q::COMMAND, &request.to_frame()).await
+    }
+
+    /// Tells the trunk server how a slot was used, which the header says.
+    pub async fn confirm_space(
+        &self,
+        at: SocketAddr,
+        request: &ConfirmSpace,
+        used: SpaceUse,
+    ) -> Result<Empty, ClientError> {
+        self.call_frame(at, ConfirmSpace::COMMAND, &request.to_frame_with(used)).await
     }
 
     async fn call_frame<A: Response>(
