@@ -36,7 +36,6 @@ mod space;
 mod spool;
 pub(crate) mod state_text;
 mod temporary;
-#[allow(dead_code, reason = "the native service and the link use it next")]
 mod trunk;
 mod under_change;
 mod upload;
@@ -59,9 +58,7 @@ pub(crate) use recovered::Recovered;
 pub(crate) use recovery_flag::RecoveryFlag;
 pub use shelves::Reader;
 pub(crate) use spool::Spool;
-pub use trunk::Slot;
-#[allow(unused_imports, reason = "the native service and the link use them next")]
-pub(crate) use trunk::{SlotRules, Trunk, TrunkClient};
+pub use trunk::{Slot, SlotRules, Trunk, TrunkClient};
 pub use upload::Upload;
 
 use std::fs::File;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use gateway::files::{Committed, Current, WriteError};
 use protocol::LogicName;
-use protocol::file_id::{FileExt, FileKind, SlavePrefix, slave_name};
+use protocol::file_id::{FileExt, FileKind, SlavePrefix, TrunkSlot, slave_name};
 use rustix::fs::FileType;
 
 use super::binlog::{Op, Record, Side};
@@ -15,7 +15,7 @@ use super::change::{current, open_appender};
 use super::layout::unix_seconds;
 use super::name_maker::{self, NameSpec, SizeOf};
 use super::upload::gone;
-use super::{Inner, Store, StorePath, io_failed, read, read_failed};
+use super::{Inner, Store, StorePath, io_failed, read, read_failed, trunk};
 
 /// Tries at a name that nothing has.
 const NAME_TRIES: u32 = 10;
@@ -169,11 +169,11 @@ impl Inner {
     pub(super) fn delete(&self, path: &Arc<StorePath>, name: &LogicName) -> Result<(), WriteError> {
         self.refuse_metadata(name).map_err(read_failed)?;
         let stat = match path.dir.stat(name.true_name()) {
-            // What another member sent from its trunk files is a file of its own here.
-            Err(_) if matches!(name.kind(), Ok(FileKind::Trunk(_))) => {
-                self.open(name).map_err(read_failed)?;
-                return Err(WriteError::Invalid("files inside trunk files cannot be deleted here yet"));
-            }
+            // It may be a file of its own nevertheless: that has been looked for.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match name.kind() {
+                Ok(FileKind::Trunk(slot)) => return self.delete_member(path, name, slot),
+                _ => return Err(WriteError::NotFound),
+            },
             outcome => outcome.map_err(|error| io_failed("looking for a file", error))?,
         };
         let is_link = match FileType::from_raw_mode(stat.st_mode) {
@@ -193,11 +193,30 @@ impl Inner {
             self.counters.delete_links.done(1);
         }
         self.sync_name(&path.dir, name)?;
-        let Ok(metadata) = name.metadata_name() else { return Ok(()) };
+        self.delete_metadata(path, name, time)
+    }
+
+    /// Deletes what is in a slot of a trunk file, and frees that.
+    fn delete_member(&self, path: &StorePath, name: &LogicName, slot: TrunkSlot) -> Result<(), WriteError> {
+        trunk::open(self, name, slot).map_err(read_failed)?;
+        let time = unix_seconds(SystemTime::now());
+        let record = Record { time, side: Side::Source, op: Op::Delete, name: name.as_str() };
+        let announced = self.announce(&record)?;
+        if !trunk::erase(self, name, slot)? {
+            return Err(WriteError::NotFound);
+        }
+        drop(announced);
+        trunk::release(self, name, slot);
+        self.delete_metadata(path, name, time)
+    }
+
+    fn delete_metadata(&self, path: &StorePath, of: &LogicName, time: i64) -> Result<(), WriteError> {
+        let Ok(metadata) = of.metadata_name() else { return Ok(()) };
         if !is_there(path, &metadata)? {
             return Ok(());
         }
-        let _announced = self.announce(&record(metadata.as_str()))?;
+        let record = Record { time, side: Side::Source, op: Op::Delete, name: metadata.as_str() };
+        let _announced = self.announce(&record)?;
         path.dir.unlink(metadata.true_name()).map_err(|error| io_failed("deleting metadata", error))
     }
 

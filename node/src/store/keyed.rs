@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use gateway::files::Committed;
+use protocol::file_id::FileKind;
 use protocol::metadata::{FILE_NAME, IDEMPOTENCY, Metadata};
 use protocol::{FileId, LogicName};
 
 use super::binlog::{Op, Side};
-use super::{BinlogPosition, Inner, Store, marks};
+use super::{BinlogPosition, Inner, Store, marks, trunk};
 
 /// A position as text.
 pub(crate) fn print_position(position: BinlogPosition) -> String {
@@ -63,7 +64,10 @@ impl Inner {
     fn uploaded_as(&self, token: &str, name: LogicName) -> io::Result<Option<(Committed, Option<String>)>> {
         let (Some(path), Ok(code)) = (self.path(name.store_path()), name.code()) else { return Ok(None) };
         let len = match path.dir.stat(name.true_name()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.member_len(&name) {
+                Some(len) => len,
+                None => return Ok(None),
+            },
             stat => u64::try_from(stat?.st_size).unwrap_or(0),
         };
         let metadata: Metadata = marks::described(path, &name)?;
@@ -74,5 +78,14 @@ impl Inner {
         let id = FileId { group: self.group, name };
         let made = Committed { id, len, crc32: code.crc32, timestamp: code.timestamp };
         Ok(Some((made, filename)))
+    }
+
+    /// Bytes of a member of a trunk file, if it is there.
+    fn member_len(&self, name: &LogicName) -> Option<u64> {
+        let Ok(FileKind::Trunk(slot)) = name.kind() else { return None };
+        match trunk::open(self, name, slot) {
+            Ok(trunk::Member::File(file)) => Some(file.len),
+            _ => None,
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::pool::Pool;
 use super::recent_deletes::RecentDeletes;
 use super::shelves::{Reader, Shelves, StorePath};
 use super::space::Space;
-use super::trunk::{Containers, TrunkState};
+use super::trunk::{Containers, Owner, TrunkState};
 use super::{
     InitFlag, Inner, RecoveryFlag, Rules, StoreError, orphans, partial, path_marks, temporary, under_change,
 };
@@ -70,19 +70,20 @@ pub(super) fn open(conf: &StorageConf, now: SystemTime) -> Result<Inner, StoreEr
     for path in &paths {
         record_left_behind(&path.dir, &binlog, unix_seconds(now))?;
     }
-    orphans::remove(&paths, &binlog, unix_seconds(now))?;
+    let shelves = Shelves { paths, counters };
+    orphans::remove(&shelves, &binlog, unix_seconds(now))?;
     let deletes = RecentDeletes::default();
     for path in binlog.newest_files() {
         deletes.read_tail(&path).map_err(StoreError::io("read", &path))?;
     }
-    for path in &paths {
+    for path in &shelves.paths {
         path.space.measure(&path.dir);
     }
     Ok(Inner {
         group,
         trunk: TrunkState::new(&base_data),
         expiry: Expiry::open(&base_data)?,
-        reader: Reader(Arc::new(Shelves { paths, counters })),
+        reader: Reader(Arc::new(shelves)),
         base_data,
         names: NameMaker::new(conf, turn),
         binlog,
@@ -153,7 +154,7 @@ fn open_path(
         pool,
         readonly: path.readonly,
         space: Space::default(),
-        containers: Containers::default(),
+        containers: Containers::new(Owner::Own),
     })
 }
 

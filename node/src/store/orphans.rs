@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
 
 use protocol::LogicName;
 use protocol::file_id::FileKind;
@@ -15,33 +14,31 @@ use tracing::warn;
 use super::StoreError;
 use super::alter::is_there;
 use super::binlog::{Binlog, Entry, Op, Record, Side};
-use super::shelves::StorePath;
+use super::shelves::Shelves;
+use super::trunk;
 
 /// What is read of the binlog: the records of some thousand uploads with metadata.
 const TAIL: u64 = 1 << 20;
 
 /// Removes them, blocking. Their records lead to nothing then, which senders pass over; members that have the metadata
 /// nevertheless are told.
-pub(super) fn remove(paths: &[Arc<StorePath>], binlog: &Binlog, time: i64) -> Result<(), StoreError> {
+pub(super) fn remove(shelves: &Shelves, binlog: &Binlog, time: i64) -> Result<(), StoreError> {
     for file in binlog.newest_files() {
         let tail = read_tail(&file, TAIL).map_err(StoreError::io("read", &file))?;
         for metadata in pairs(&tail) {
-            remove_one(paths, binlog, time, &metadata)?;
+            remove_one(shelves, binlog, time, &metadata)?;
         }
     }
     Ok(())
 }
 
-fn remove_one(
-    paths: &[Arc<StorePath>],
-    binlog: &Binlog,
-    time: i64,
-    metadata: &LogicName,
-) -> Result<(), StoreError> {
-    let Some(path) = paths.get(usize::from(metadata.store_path().0)) else { return Ok(()) };
+fn remove_one(shelves: &Shelves, binlog: &Binlog, time: i64, metadata: &LogicName) -> Result<(), StoreError> {
+    let Some(path) = shelves.path(metadata.store_path()) else { return Ok(()) };
     let Some(owner) = metadata.metadata_owner() else { return Ok(()) };
     let failed = |_| StoreError::io("look into", path.dir.path())(io::ErrorKind::Other.into());
-    if is_there(path, &owner).map_err(failed)? || !is_there(path, metadata).map_err(failed)? {
+    let is_member =
+        matches!(owner.kind(), Ok(FileKind::Trunk(slot)) if trunk::open(shelves, &owner, slot).is_ok());
+    if is_member || is_there(path, &owner).map_err(failed)? || !is_there(path, metadata).map_err(failed)? {
         return Ok(());
     }
     warn!(name = %owner, "an upload with metadata was broken off by a crash; its metadata is removed");
@@ -60,8 +57,6 @@ fn pairs(lines: &[u8]) -> Vec<LogicName> {
         let name = created.map(|entry| entry.name);
         if let (Some(file), Some(metadata)) = (&before, &name)
             && metadata.metadata_owner().as_ref() == Some(file)
-            // Files inside trunk files have no name on the disk.
-            && !matches!(file.kind(), Ok(FileKind::Trunk(_)))
         {
             found.push(metadata.clone());
         }

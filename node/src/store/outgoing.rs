@@ -9,7 +9,7 @@ use protocol::file_id::FileKind;
 use rustix::fs::FileType;
 
 use super::read::opened;
-use super::{Inner, ReadError, Store};
+use super::{Inner, ReadError, Store, trunk};
 
 /// What a name leads to now.
 #[derive(Debug)]
@@ -27,7 +27,11 @@ impl Store {
     pub(crate) async fn outgoing(&self, name: &LogicName) -> io::Result<Outgoing> {
         let Some(path) = self.0.path(name.store_path()) else { return Ok(Outgoing::Missing) };
         let kind = name.kind().ok();
-        if !matches!(kind, Some(FileKind::Trunk(_))) {
+        if let Some(FileKind::Trunk(slot)) = kind {
+            if let Some(file) = trunk::open_cached(&self.0, name, slot) {
+                return Ok(Outgoing::File(file));
+            }
+        } else {
             match path.dir.open_read_cached(name.true_name()) {
                 Ok(file) => return found(opened(file, name, kind).map(Outgoing::File)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Outgoing::Missing),

@@ -259,7 +259,11 @@ impl gateway::partials::Partial for Partial {
                 naming.save(&on.dir, id, syncs)
             };
             let temporary = Temporary::adopt(&path, content::name(id), file, Box::new(before));
-            let made = place.commit(upload::Open { temporary, crc: content.crc, len: content.len })?;
+            let made = place.commit(upload::Open {
+                body: upload::Body::File(temporary),
+                crc: content.crc,
+                len: content.len,
+            })?;
             note.state.stored = Some(made.clone());
             if let Err(error) = note.save(&path.dir, id, syncs) {
                 tracing::warn!(%id, %error, "an upload is stored, which its state does not say yet");

@@ -9,7 +9,7 @@ use protocol::file_id::StorePathIndex;
 use super::data_dir::DataDir;
 use super::pool::Pool;
 use super::space::Space;
-use super::trunk::Containers;
+use super::trunk::{Containers, Owner};
 use super::{Counters, StoreError};
 
 /// Threads of a store path that is only read: what the page cache has needs none of them, so they all wait for the disk.
@@ -49,7 +49,7 @@ impl Reader {
             let dir = DataDir::open(data.clone()).map_err(StoreError::io("open", &data))?;
             let pool = Pool::start(&format!("read-{index}"), READERS)
                 .map_err(StoreError::io("start threads for", &data))?;
-            let (space, containers) = (Space::default(), Containers::default());
+            let (space, containers) = (Space::default(), Containers::new(Owner::Other));
             Ok(Arc::new(StorePath { dir, pool, readonly: true, space, containers }))
         };
         let paths: Result<Vec<_>, StoreError> = store_paths.iter().enumerate().map(open).collect();

@@ -14,10 +14,11 @@ mod server;
 mod slot;
 mod snapshot;
 mod start;
+mod write;
 
-pub(super) use container::Containers;
-pub(super) use member::{Member, erase, open};
-pub(super) use role::TrunkState;
-pub(crate) use role::{Trunk, TrunkClient};
-pub use slot::Slot;
-pub(crate) use slot::SlotRules;
+pub(super) use container::{Container, Containers, Owner};
+pub(super) use member::{Member, erase, open, open_cached};
+pub(super) use role::{Space, TrunkState};
+pub use role::{Trunk, TrunkClient};
+pub use slot::{Slot, SlotRules};
+pub(super) use write::{Draft, release, replicate};

@@ -16,6 +16,7 @@ use super::locks::FileLock;
 use super::name_maker::{self, SizeOf};
 use super::pool::PoolGone;
 use super::temporary::Temporary;
+use super::trunk::{Draft, Space, TrunkClient};
 use super::{Inner, Store, StorePath, io_failed};
 
 /// Of names that leave no room for `-m`.
@@ -52,10 +53,18 @@ pub struct Upload {
 
 /// Content on its way to a name.
 pub(super) struct Open {
-    pub(super) temporary: Temporary,
+    pub(super) body: Body,
     pub(super) crc: Hasher,
     /// Bytes.
     pub(super) len: u64,
+}
+
+/// What has the content.
+pub(super) enum Body {
+    /// A file of its own.
+    File(Temporary),
+    /// A slot of a trunk file.
+    Slot(Draft),
 }
 
 impl Store {
@@ -63,16 +72,23 @@ impl Store {
     pub async fn begin(&self, spec: UploadSpec) -> Result<Upload, WriteError> {
         self.0.counters.uploads.asked(1);
         let place = self.place(&spec).await?;
-        let (path, dir) = (Arc::clone(&place.path), place.dir.to_path());
-        let temporary = place.path.pool.run(move || Temporary::create(&path, &dir)).await.map_err(gone)?;
-        let temporary = temporary.map_err(|error| io_failed("making a file", error))?;
-        Ok(Upload { place, open: Some(Open { temporary, crc: Hasher::new(), len: 0 }) })
+        let path = Arc::clone(&place.path);
+        let begin = move || place.begin(spec.len).map(|body| (place, body));
+        let (place, body) = path.pool.run(begin).await.map_err(gone)??;
+        Ok(Upload { place, open: Some(Open { body, crc: Hasher::new(), len: 0 }) })
     }
 
     /// Stores content that is in memory as a whole, pieces in order: one job for the store path's threads.
     pub async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
         self.0.counters.uploads.asked(1);
-        let place = self.place(&spec).await?;
+        let mut place = self.place(&spec).await?;
+        if let Some(server) = place.trunk_server(&content) {
+            // Boxed: it is the rarer way, and every upload has room for the longest.
+            place = match Box::pin(place.put_in_slot_of(server, &content)).await? {
+                Way::Done(made) => return Ok(made),
+                Way::OwnFile(place) => place,
+            };
+        }
         let path = Arc::clone(&place.path);
         let lock = place.lock().await;
         let job = move || {
@@ -182,12 +198,16 @@ impl Upload {
         self.place.store.counters.file_writes.asked(1);
         let written = self.place.path.pool.run(move || {
             open.crc.update(&chunk);
-            open.temporary.file().write_all(&chunk)?;
             open.len += chunk.len() as u64;
+            match &mut open.body {
+                Body::File(temporary) => {
+                    temporary.file().write_all(&chunk).map_err(|error| io_failed("writing a file", error))?
+                }
+                Body::Slot(draft) => draft.write(&[chunk])?,
+            }
             Ok(open)
         });
-        let open =
-            written.await.map_err(gone)?.map_err(|error: io::Error| io_failed("writing a file", error))?;
+        let open = written.await.map_err(gone)??;
         self.place.store.counters.file_writes.done(1);
         self.open = Some(open);
         Ok(())
@@ -255,21 +275,101 @@ impl Place {
         }
     }
 
+    /// Where content of this length goes. Blocking.
+    fn begin(&self, len: Option<u64>) -> Result<Body, WriteError> {
+        if let Some(len) = len
+            && self.may_be_member()
+            && let Some(draft) = Draft::own(&self.store, self.index, len)
+        {
+            return Ok(Body::Slot(draft));
+        }
+        let made = Temporary::create(&self.path, &self.dir.to_path());
+        made.map(Body::File).map_err(|error| io_failed("making a file", error))
+    }
+
     /// Blocking.
     fn put(self, content: &[Bytes]) -> Result<Committed, WriteError> {
-        let temporary = Temporary::create(&self.path, &self.dir.to_path())
-            .map_err(|error| io_failed("making a file", error))?;
         let mut crc = Hasher::new();
         let mut len = 0;
         for piece in content {
             crc.update(piece);
             len += piece.len() as u64;
         }
+        let mut body = self.begin(Some(len))?;
         self.store.counters.file_writes.asked(1);
-        write_pieces(&mut temporary.file(), content).map_err(|error| io_failed("writing a file", error))?;
+        match &mut body {
+            Body::File(temporary) => write_pieces(&mut temporary.file(), content)
+                .map_err(|error| io_failed("writing a file", error))?,
+            Body::Slot(draft) => draft.write(content)?,
+        }
         self.store.counters.file_writes.done(1);
-        self.commit(Open { temporary, crc, len })
+        self.commit(Open { body, crc, len })
     }
+
+    /// Whether the file may lie in a trunk file.
+    fn may_be_member(&self) -> bool {
+        matches!(&self.naming, Naming::Own { size, .. } if matches!(size(0), SizeOf::Normal(_)))
+    }
+
+    /// The member that has to be asked for a slot for content; none if no slot is wanted or this node has them.
+    fn trunk_server(&self, content: &[Bytes]) -> Option<Arc<dyn TrunkClient>> {
+        match self.store.trunk.space() {
+            Space::Member(server) if self.may_be_member() => {
+                let len = content.iter().map(|piece| piece.len() as u64).sum();
+                self.store.trunk.rules().need(len).map(|_| server)
+            }
+            _ => None,
+        }
+    }
+
+    /// Stores content in a slot that another member gives.
+    async fn put_in_slot_of(
+        self,
+        server: Arc<dyn TrunkClient>,
+        content: &[Bytes],
+    ) -> Result<Way, WriteError> {
+        let len = content.iter().map(|piece| piece.len() as u64).sum();
+        let Some(need) = self.store.trunk.rules().need(len) else { return Ok(Way::OwnFile(self)) };
+        let slot = match server.allocate(self.index, need).await {
+            Ok(slot) if slot.path == self.index && slot.at.size >= need => slot,
+            Ok(slot) => {
+                tracing::warn!(?slot, need, "the trunk server gave a slot that cannot be used");
+                return Ok(Way::OwnFile(self));
+            }
+            Err(status) => {
+                tracing::debug!(%status, "the trunk server gives no slot; the file becomes one of its own");
+                return Ok(Way::OwnFile(self));
+            }
+        };
+        let mut draft = Draft::of_member(&self.store, server, slot);
+        let (path, pieces) = (Arc::clone(&self.path), content.to_vec());
+        let fill = move || {
+            let opened = draft.open().map_err(|error| io_failed("opening a trunk file", error));
+            opened.and_then(|()| draft.write(&pieces)).map(|()| draft)
+        };
+        let mut draft = match path.pool.run_short(fill).await.map_err(gone)? {
+            Ok(draft) => draft,
+            Err(error) => {
+                tracing::debug!(%error, "a slot cannot be filled; the file becomes one of its own");
+                return Ok(Way::OwnFile(self));
+            }
+        };
+        if let Err(status) = draft.own_it().await {
+            tracing::debug!(%status, "the trunk server does not confirm a slot; the file becomes one of its own");
+            return Ok(Way::OwnFile(self));
+        }
+        let mut crc = Hasher::new();
+        content.iter().for_each(|piece| crc.update(piece));
+        let commit = move || self.commit(Open { body: Body::Slot(draft), crc, len });
+        path.pool.run_short(commit).await.map_err(gone)?.map(Way::Done)
+    }
+}
+
+/// What became of an attempt at a slot.
+enum Way {
+    Done(Committed),
+    /// There is none; the file becomes one of its own.
+    OwnFile(Place),
 }
 
 fn write_pieces(file: &mut impl Write, content: &[Bytes]) -> io::Result<()> {

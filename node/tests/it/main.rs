@@ -22,6 +22,7 @@ mod resumable;
 mod running;
 mod sender;
 mod sending;
+mod slots;
 mod taker;
 mod trunk;
 mod uploads;

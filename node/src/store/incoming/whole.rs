@@ -1,7 +1,9 @@
 //! Whole files: created, or replaced by what their source has now.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,8 +13,10 @@ use protocol::LogicName;
 use protocol::file_id::{FileKind, StorePathIndex};
 use rustix::fs::FileType;
 
+use super::super::alter::is_there;
 use super::super::binlog::{Op, Record, Side};
 use super::super::temporary::Temporary;
+use super::super::trunk::Container;
 use super::super::upload::gone;
 use super::super::{Inner, Store, StorePath, io_failed, trunk};
 use super::{Begun, NO_PATH, Outcome, in_dir, set_time};
@@ -229,12 +233,36 @@ impl Inner {
         if self.holds(path, file)? {
             return Ok((Outcome::Present, true));
         }
+        if self.receive_member(path, file, |container, at| container.file().write_all_at(content, at))? {
+            return Ok((Outcome::Applied, true));
+        }
         let mut temporary = temporary_for(path, &file.name)?;
         self.counters.file_writes.asked(1);
         temporary.file().write_all(content).map_err(|error| io_failed("writing a file", error))?;
         self.counters.file_writes.done(1);
         self.publish_whole(path, file, &mut temporary)?;
         Ok((Outcome::Applied, true))
+    }
+
+    /// Puts a file into the slot of its name; false if it has none, or there is something in it: then it becomes a file of
+    /// its own. Blocking.
+    fn receive_member(
+        &self,
+        path: &Arc<StorePath>,
+        file: &IncomingFile,
+        fill: impl FnOnce(&Container, u64) -> io::Result<()>,
+    ) -> Result<bool, WriteError> {
+        let Ok(FileKind::Trunk(slot)) = file.name.kind() else { return Ok(false) };
+        // What is a file of its own stays one.
+        if is_there(path, &file.name)? {
+            return Ok(false);
+        }
+        let is_written = trunk::replicate(self, path, &file.name, slot, file.size, fill)?;
+        if is_written {
+            self.mark_received(path, &file.name);
+            self.counters.sync_in_bytes.done(file.size);
+        }
+        Ok(is_written)
     }
 
     /// Whether a file is to be written. If it is here, that is recorded. Blocking.
@@ -273,11 +301,14 @@ impl Inner {
     /// Makes a received file visible as a whole, over whatever has its name. Blocking; the caller holds the file's lock.
     fn finish_whole(
         &self,
-        path: &StorePath,
+        path: &Arc<StorePath>,
         file: &IncomingFile,
         temporary: &mut Temporary,
     ) -> Result<Outcome, WriteError> {
-        self.publish_whole(path, file, temporary)?;
+        let from = temporary.file();
+        if !self.receive_member(path, file, |container, at| copy(from, container.file(), at, file.size))? {
+            self.publish_whole(path, file, temporary)?;
+        }
         self.record_replicas(&[file.record()])?;
         Ok(Outcome::Applied)
     }
@@ -305,6 +336,19 @@ impl Inner {
         self.counters.sync_in_bytes.done(file.size);
         Ok(())
     }
+}
+
+/// Copies all of a file. Blocking.
+fn copy(from: &File, to: &File, at: u64, len: u64) -> io::Result<()> {
+    const PIECE: u64 = 256 * 1024;
+    let (mut piece, mut done) = (Vec::new(), 0);
+    while done < len {
+        piece.resize(usize::try_from(PIECE.min(len - done)).unwrap_or(0), 0);
+        from.read_exact_at(&mut piece, done)?;
+        to.write_all_at(&piece, at + done)?;
+        done += piece.len() as u64;
+    }
+    Ok(())
 }
 
 /// A file without a name where `name` will be. Blocking.

@@ -1,4 +1,4 @@
-//! Reading members of trunk files, which FastDFS made. A slot is a 24-byte header, then the content.
+//! Members of trunk files: what a slot holds. A slot is a 24-byte header, then the content.
 //!
 //! | offset | size | field |
 //! |---|---|---|
@@ -11,7 +11,6 @@
 //!
 //! All but the type must be what the name says, else the slot holds another file by now.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -19,13 +18,16 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use gateway::files::{OpenFile, WriteError};
 use protocol::LogicName;
-use protocol::file_id::TrunkSlot;
+use protocol::file_id::{NameTail, TrunkSlot};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::super::shelves::Shelves;
 use super::super::{Inner, ReadError, io_failed, read_failed};
-use super::slot::container;
+use super::container::Container;
 
-const HEADER_LEN: usize = super::slot::HEADER_LEN as usize;
+pub(super) const HEADER_LEN: usize = super::slot::HEADER_LEN as usize;
+/// Longest text of a link: a name.
+const MAX_LINK: u32 = 255;
 
 /// What a slot holds.
 pub(in super::super) enum Member {
@@ -35,44 +37,78 @@ pub(in super::super) enum Member {
     Link(LogicName),
 }
 
+/// What a header says besides its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Bytes of the slot.
+    pub(super) slot: u32,
+    /// Bytes of content.
+    pub(super) len: u32,
+    pub(super) crc32: u32,
+    pub(super) timestamp: u32,
+    pub(super) tail: NameTail,
+}
+
+impl Header {
+    /// Of the file of this name.
+    pub(super) fn of(name: &LogicName, slot: TrunkSlot) -> Option<Self> {
+        let (code, tail) = (name.code().ok()?, name.tail()?);
+        let len = u32::try_from(code.size.size()?).ok()?;
+        Some(Self { slot: slot.size, len, crc32: code.crc32, timestamp: code.timestamp, tail })
+    }
+
+    /// Of a file.
+    pub(super) fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut header = [b'F'; HEADER_LEN];
+        header[1..5].copy_from_slice(&self.slot.to_be_bytes());
+        header[5..9].copy_from_slice(&self.len.to_be_bytes());
+        header[9..13].copy_from_slice(&self.crc32.to_be_bytes());
+        header[13..17].copy_from_slice(&self.timestamp.to_be_bytes());
+        header[17..].copy_from_slice(self.tail.as_bytes());
+        header
+    }
+}
+
 /// Opens the slot that a name describes. Blocking.
 pub(in super::super) fn open(
     store: &Shelves,
     name: &LogicName,
     slot: TrunkSlot,
 ) -> Result<Member, ReadError> {
-    let file = store.read_path(name)?.dir.open_read(&container(name.sub_dir(), slot.file_id))?;
-    member(file, name, slot)
+    let path = store.read_path(name)?;
+    member(&*path.containers.open(&path.dir, name.sub_dir(), slot.file_id)?, name, slot)
 }
 
-/// Frees the slot that a name describes, which another member deleted; false if it holds another file by now.
-/// Blocking.
+/// The same of a file whose trunk file is open and whose header is in memory; none if it is to be looked for otherwise.
+pub(in super::super) fn open_cached(store: &Shelves, name: &LogicName, slot: TrunkSlot) -> Option<OpenFile> {
+    let path = store.read_path(name).ok()?;
+    let container = path.containers.find((name.sub_dir(), slot.file_id))?;
+    let (expected, mut header) = (Header::of(name, slot)?, [0; HEADER_LEN]);
+    let mut slices = [io::IoSliceMut::new(&mut header)];
+    let read = loop {
+        match preadv2(&container.file, &mut slices, slot.offset.into(), ReadWriteFlags::NOWAIT) {
+            Err(Errno::INTR) => {}
+            outcome => break outcome.ok()?,
+        }
+    };
+    (read == HEADER_LEN && header == expected.encode()).then(|| opened(&container, slot, &expected))
+}
+
+/// Frees the slot that a name describes, whose file was deleted; false if it holds another file by now. Blocking.
 pub(in super::super) fn erase(store: &Inner, name: &LogicName, slot: TrunkSlot) -> Result<bool, WriteError> {
     let path = store.read_path(name).map_err(read_failed)?;
     let erasing = |error| io_failed("erasing a slot of a trunk file", error);
-    let file = match path.dir.open_write(&container(name.sub_dir(), slot.file_id)) {
+    let container = match path.containers.open(&path.dir, name.sub_dir(), slot.file_id) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         outcome => outcome.map_err(erasing)?,
     };
-    match file.try_clone().map_err(ReadError::from).and_then(|file| member(file, name, slot)) {
+    match member(&container, name, slot) {
         Err(ReadError::NotFound) => return Ok(false),
         outcome => outcome.map_err(read_failed)?,
     };
-    zero(&file, slot).map_err(erasing)?;
-    store.sync_content(&file)?;
+    container.zero(slot).map_err(erasing)?;
+    container.sync(store.durability).map_err(erasing)?;
     Ok(true)
-}
-
-/// Fills a slot with zeros, from its header on: it is free as soon as that is gone. Blocking.
-pub(super) fn zero(file: &File, slot: TrunkSlot) -> io::Result<()> {
-    let zeros = [0; 16 * 1024];
-    let mut done = 0;
-    while done < u64::from(slot.size) {
-        let left = usize::try_from(u64::from(slot.size) - done).unwrap_or(zeros.len()).min(zeros.len());
-        file.write_all_at(&zeros[..left], u64::from(slot.offset) + done)?;
-        done += left as u64;
-    }
-    Ok(())
 }
 
 /// Size of the slot, if these bytes can be a file's header.
@@ -84,39 +120,39 @@ pub(super) fn looks_like_file(header: &[u8; HEADER_LEN]) -> Option<u32> {
     (matches!(header[0], b'F' | b'L') && is_text && fits).then_some(size)
 }
 
-fn member(file: File, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
-    let code = name.code().map_err(|_| ReadError::NotFound)?;
-    let tail = name.tail().ok_or(ReadError::NotFound)?;
-    let size = code.size.size().and_then(|size| u32::try_from(size).ok()).ok_or(ReadError::NotFound)?;
+fn member(container: &Container, name: &LogicName, slot: TrunkSlot) -> Result<Member, ReadError> {
+    let expected = Header::of(name, slot).ok_or(ReadError::NotFound)?;
     let mut header = [0; HEADER_LEN];
-    match file.read_exact_at(&mut header, slot.offset.into()) {
+    match container.file.read_exact_at(&mut header, slot.offset.into()) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ReadError::NotFound),
         outcome => outcome?,
     }
-    let mut expected = [0; HEADER_LEN];
-    expected[1..5].copy_from_slice(&slot.size.to_be_bytes());
-    expected[5..9].copy_from_slice(&size.to_be_bytes());
-    expected[9..13].copy_from_slice(&code.crc32.to_be_bytes());
-    expected[13..17].copy_from_slice(&code.timestamp.to_be_bytes());
-    expected[17..].copy_from_slice(tail.as_bytes());
-    if header[1..] != expected[1..] {
+    if header[1..] != expected.encode()[1..] {
         return Err(ReadError::NotFound);
     }
-    let offset = u64::from(slot.offset) + HEADER_LEN as u64;
     match header[0] {
-        b'F' => Ok(Member::File(OpenFile {
-            file: Arc::new(file),
-            offset,
-            len: size.into(),
-            modified: UNIX_EPOCH + Duration::from_secs(code.timestamp.into()),
-            mutable: false,
-            version: None,
-        })),
-        b'L' if size <= 255 => {
-            let mut text = vec![0; usize::try_from(size).unwrap_or(0)];
-            file.read_exact_at(&mut text, offset)?;
+        b'F' => Ok(Member::File(opened(container, slot, &expected))),
+        b'L' if expected.len <= MAX_LINK => {
+            let mut text = vec![0; usize::try_from(expected.len).unwrap_or(0)];
+            container.file.read_exact_at(&mut text, content_offset(slot))?;
             LogicName::from_bytes(&text).map(Member::Link).map_err(|_| ReadError::NotFound)
         }
         _ => Err(ReadError::NotFound),
     }
+}
+
+fn opened(container: &Container, slot: TrunkSlot, header: &Header) -> OpenFile {
+    OpenFile {
+        file: Arc::clone(&container.file),
+        offset: content_offset(slot),
+        len: header.len.into(),
+        modified: UNIX_EPOCH + Duration::from_secs(header.timestamp.into()),
+        mutable: false,
+        version: None,
+    }
+}
+
+/// First byte of the content.
+pub(super) fn content_offset(slot: TrunkSlot) -> u64 {
+    u64::from(slot.offset) + HEADER_LEN as u64
 }

@@ -4,14 +4,15 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use protocol::Status;
 use protocol::config::trunk_conf::TrunkConf;
 use protocol::file_id::StorePathIndex;
-use tokio::sync::watch;
-use tracing::{info, warn};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::super::layout::unix_seconds;
 use super::super::{Inner, Store, StoreError};
@@ -21,8 +22,11 @@ use super::server::Server;
 use super::slot::{Slot, SlotRules};
 use super::{snapshot, start};
 
+/// The log is on the disk that soon.
+const TEND: Duration = Duration::from_secs(1);
+
 /// The trunk server of the group, when it is another member: commands 27, 28 and 29 to it.
-pub(crate) trait TrunkClient: Send + Sync + 'static {
+pub trait TrunkClient: Send + Sync + 'static {
     /// Holds a slot for `need` bytes, header included.
     fn allocate(&self, path: StorePathIndex, need: u32) -> BoxFuture<'_, Result<Slot, Status>>;
 
@@ -45,6 +49,23 @@ pub(in super::super) enum Space {
     Member(Arc<dyn TrunkClient>),
 }
 
+/// What a slot is given back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    /// It was held and not used.
+    Unused,
+    /// There is a file in it that nobody knows of.
+    Occupied,
+    /// It was a file's, which is deleted.
+    Free,
+}
+
+/// A slot on its way back to the member that gave it.
+type Returned = (Arc<dyn TrunkClient>, Slot, Return);
+
+/// Slots that are on their way back at most; more are lost, as when the trunk server is down for long.
+const MAX_RETURNED: usize = 64 * 1024;
+
 /// What a store keeps of trunk files.
 pub(in super::super) struct TrunkState {
     pub(super) log: TrunkLog,
@@ -52,12 +73,18 @@ pub(in super::super) struct TrunkState {
     space: RwLock<Space>,
     /// As long as this node has the role.
     server: Mutex<Option<Server>>,
+    returned: mpsc::Sender<Returned>,
+    /// Away while somebody tells the trunk server of them.
+    returning: Mutex<Option<mpsc::Receiver<Returned>>>,
 }
 
 impl TrunkState {
     /// Of `<base_path>/data`. Without a role, and without trunk files until the trackers say so.
     pub(in super::super) fn new(base_data: &Path) -> Self {
+        let (returned, returning) = mpsc::channel(MAX_RETURNED);
         Self {
+            returned,
+            returning: Mutex::new(Some(returning)),
             log: TrunkLog::new(base_data.join("trunk")),
             rules: RwLock::new(SlotRules::of(&TrunkConf::assumed())),
             space: RwLock::default(),
@@ -85,6 +112,13 @@ impl TrunkState {
         *self.space.write().unwrap_or_else(PoisonError::into_inner) = space;
     }
 
+    /// Gives a slot back to the member that gave it, when that can be told.
+    pub(super) fn give_back(&self, server: Arc<dyn TrunkClient>, slot: Slot, why: Return) {
+        if self.returned.try_send((server, slot, why)).is_err() {
+            warn!(?slot, "too much is to be given back to the trunk server, this space is lost");
+        }
+    }
+
     pub(super) fn server(&self) -> MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,11 +127,11 @@ impl TrunkState {
 /// A store's part in the trunk files of its group. Clones share it. All of it may block, but for short times only:
 /// [`Trunk::serve`] reads the whole log, and [`Trunk::allocate`] may make a file.
 #[derive(Clone)]
-pub(crate) struct Trunk(Store);
+pub struct Trunk(Store);
 
 impl Store {
     /// The part of this node in the trunk files of its group.
-    pub(crate) fn trunk(&self) -> Trunk {
+    pub fn trunk(&self) -> Trunk {
         Trunk(self.clone())
     }
 }
@@ -105,13 +139,13 @@ impl Store {
 /// The role.
 impl Trunk {
     /// What the trackers say of trunk files.
-    pub(crate) fn rules(&self) -> SlotRules {
+    pub fn rules(&self) -> SlotRules {
         self.inner().trunk.rules()
     }
 
     /// Takes the role of the group's trunk server: reads the log and what it says is free. Done already, it does nothing.
     /// The number of the newest trunk file, which trackers know, has to be told before by [`Trunk::adopt_file_id`].
-    pub(crate) fn serve(&self) -> Result<(), StoreError> {
+    pub fn serve(&self) -> Result<(), StoreError> {
         let trunk = &self.inner().trunk;
         let mut server = trunk.server();
         if server.is_none() {
@@ -123,7 +157,7 @@ impl Trunk {
     }
 
     /// Has no role: another member is the trunk server, or nobody is.
-    pub(crate) fn follow(&self, server: Option<Arc<dyn TrunkClient>>) {
+    pub fn follow(&self, server: Option<Arc<dyn TrunkClient>>) {
         let trunk = &self.inner().trunk;
         trunk.set_space(server.map_or(Space::Nobody, Space::Member));
         let retired = trunk.server().take();
@@ -137,17 +171,17 @@ impl Trunk {
     }
 
     /// Whether this node has the role.
-    pub(crate) fn is_server(&self) -> bool {
+    pub fn is_server(&self) -> bool {
         self.inner().trunk.server().is_some()
     }
 
     /// Number of the newest trunk file of the group, as far as this node knows.
-    pub(crate) fn file_id(&self) -> u32 {
+    pub fn file_id(&self) -> u32 {
         u32::try_from(self.0.init_flag().current_trunk_file_id).unwrap_or(0)
     }
 
     /// Remembers that the group has trunk files up to this one.
-    pub(crate) fn adopt_file_id(&self, file_id: u32) -> Result<(), StoreError> {
+    pub fn adopt_file_id(&self, file_id: u32) -> Result<(), StoreError> {
         self.0.update_init_flag(|flag| {
             flag.current_trunk_file_id = flag.current_trunk_file_id.max(file_id.into());
         })
@@ -158,7 +192,7 @@ impl Trunk {
 /// process.
 impl Trunk {
     /// Command 27: holds a slot for `need` bytes, header included.
-    pub(crate) fn allocate(&self, path: StorePathIndex, need: u32) -> Result<Slot, Status> {
+    pub fn allocate(&self, path: StorePathIndex, need: u32) -> Result<Slot, Status> {
         if !self.rules().admits(need) {
             return Err(Status::EINVAL);
         }
@@ -167,12 +201,12 @@ impl Trunk {
 
     /// Command 28: `OK` used, `EEXIST` another file is in it, anything else gives it back. `ENOENT` if nothing like that
     /// is held.
-    pub(crate) fn confirm(&self, slot: &Slot, outcome: Status) -> Result<(), Status> {
+    pub fn confirm(&self, slot: &Slot, outcome: Status) -> Result<(), Status> {
         self.ask(|server, inner| server.confirm(inner, slot, outcome))
     }
 
     /// Command 29: the file of a slot was deleted. `EEXIST` if it is free or held.
-    pub(crate) fn free(&self, slot: &Slot) -> Result<(), Status> {
+    pub fn free(&self, slot: &Slot) -> Result<(), Status> {
         if self.inner().path(slot.path).is_none() {
             return Err(Status::EINVAL);
         }
@@ -180,7 +214,7 @@ impl Trunk {
     }
 
     /// Bytes that are free in trunk files; of a node that is not the trunk server 0.
-    pub(crate) fn free_bytes(&self) -> u64 {
+    pub fn free_bytes(&self) -> u64 {
         self.inner().trunk.server().as_ref().map_or(0, |server| server.free.bytes())
     }
 
@@ -195,22 +229,22 @@ impl Trunk {
 /// The log.
 impl Trunk {
     /// Bytes of the log; none if there is none. Command 31.
-    pub(crate) fn log_len(&self) -> io::Result<Option<u64>> {
+    pub fn log_len(&self) -> io::Result<Option<u64>> {
         self.inner().trunk.log.len()
     }
 
     /// Hears how many bytes of the log can be read.
-    pub(crate) fn log_watch(&self) -> watch::Receiver<u64> {
+    pub fn log_watch(&self) -> watch::Receiver<u64> {
         self.inner().trunk.log.watch()
     }
 
     /// Whole lines from an offset on, `max` bytes at most; empty at the end.
-    pub(crate) fn read_log(&self, offset: u64, max: usize) -> io::Result<Vec<u8>> {
+    pub fn read_log(&self, offset: u64, max: usize) -> io::Result<Vec<u8>> {
         self.inner().trunk.log.read(offset, max)
     }
 
     /// Command 30: appends lines of the trunk server. `EINVAL` from a node that is it itself, and for half a line.
-    pub(crate) fn append_log(&self, lines: &[u8]) -> Result<(), Status> {
+    pub fn append_log(&self, lines: &[u8]) -> Result<(), Status> {
         let trunk = &self.inner().trunk;
         let server = trunk.server();
         if server.is_some() || !trunk.rules().is_on || !lines.ends_with(b"\n") {
@@ -220,7 +254,7 @@ impl Trunk {
     }
 
     /// Command 33: the trunk server is about to send all of its log.
-    pub(crate) fn truncate_log(&self) -> Result<(), Status> {
+    pub fn truncate_log(&self) -> Result<(), Status> {
         let trunk = &self.inner().trunk;
         let server = trunk.server();
         if server.is_some() || !trunk.rules().is_on {
@@ -234,7 +268,7 @@ impl Trunk {
     }
 
     /// Command 32, before this node becomes the trunk server: what other members have of its log is not known any more.
-    pub(crate) fn forget_marks(&self) -> Result<(), Status> {
+    pub fn forget_marks(&self) -> Result<(), Status> {
         let trunk = &self.inner().trunk;
         let server = trunk.server();
         if server.is_some() {
@@ -246,12 +280,42 @@ impl Trunk {
     }
 
     /// `<base_path>/data/trunk`: the log, and the marks of who was sent how much of it.
-    pub(crate) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         self.inner().trunk.log.directory()
     }
 
-    /// Puts the log on the disk and looks again at slots that were not free; to be called every second.
-    pub(crate) fn tend(&self) -> io::Result<()> {
+    /// Tends the log and gives slots back to the member that gave them, until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let taken = self.inner().trunk.returning.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut returning) = taken else { return };
+        let mut timer = tokio::time::interval(TEND);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = timer.tick() => {
+                    let own = self.clone();
+                    match tokio::task::spawn_blocking(move || own.tend()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => error!(%error, "the trunk binlog is not on the disk, will be tried again"),
+                        Err(error) => error!(%error, "tending the trunk binlog failed"),
+                    }
+                }
+                Some((server, slot, why)) = returning.recv() => {
+                    let told = match why {
+                        Return::Unused => server.confirm(slot, Status::EIO).await,
+                        Return::Occupied => server.confirm(slot, Status::EEXIST).await,
+                        Return::Free => server.free(slot).await,
+                    };
+                    if let Err(status) = told {
+                        warn!(?slot, %status, "the trunk server does not take space back, which is lost");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts the log on the disk and looks again at slots that were not free.
+    pub fn tend(&self) -> io::Result<()> {
         let trunk = &self.inner().trunk;
         if let Some(server) = trunk.server().as_mut() {
             server.look_again(self.inner());

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,9 +16,10 @@ use tracing::{error, info, warn};
 
 use super::super::layout::unix_seconds;
 use super::super::{Inner, StorePath};
+use super::container::Container;
 use super::free::{Content, FreeList, Freed, Refused, Taken};
 use super::record::Turn;
-use super::slot::{HEADER_LEN, Slot, SlotRules};
+use super::slot::{Slot, SlotRules};
 
 /// Tries at a trunk file whose name nothing has.
 const NAME_TRIES: u32 = 1000;
@@ -38,9 +38,9 @@ pub(super) struct Server {
 
 /// A slot that is held for a file, and what is known of its bytes.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Given {
-    pub(in super::super) slot: Slot,
-    pub(super) content: Content,
+pub(super) struct Given {
+    pub(super) slot: Slot,
+    content: Content,
 }
 
 fn now() -> i64 {
@@ -58,11 +58,11 @@ impl Server {
         inner: &Inner,
         path: StorePathIndex,
         need: u32,
-    ) -> Result<(Given, Arc<File>), Status> {
+    ) -> Result<(Slot, Arc<Container>), Status> {
         for _ in 0..SLOT_TRIES {
             let given = self.allocate(inner, path, need)?;
-            let file = match open(inner, &given.slot) {
-                Ok(file) => file,
+            let container = match open(inner, &given.slot) {
+                Ok(container) => container,
                 Err(error) => {
                     warn!(container = given.slot.container(), %error, "a trunk file cannot be opened");
                     self.free.confirm(&given.slot);
@@ -70,8 +70,8 @@ impl Server {
                     continue;
                 }
             };
-            if given.content == Content::Zeros || is_free(&file, &given.slot).map_err(|_| Status::EIO)? {
-                return Ok((given, file));
+            if given.content == Content::Zeros || container.is_zero(given.slot.at).unwrap_or(false) {
+                return Ok((given.slot, container));
             }
             self.set_aside.push_back((given.slot, Instant::now()));
         }
@@ -95,6 +95,8 @@ impl Server {
                 let whole = make_container(inner, path, rules.file_size)?;
                 self.free.insert(&whole, Content::Zeros).map_err(|_| Status::EIO)?;
                 inner.trunk.log.add(now(), &[(Turn::Free, whole)]);
+                // A crash may lose what follows, but not a whole trunk file.
+                inner.trunk.log.write_waiting();
                 self.free.take(path, size, keeps).ok_or(Status::ENOSPC)?
             }
         };
@@ -119,6 +121,11 @@ impl Server {
         }
     }
 
+    /// What was held for a file that never came is free again.
+    pub(super) fn give_back(&mut self, slot: &Slot, content: Content) {
+        self.free.give_back(slot, content);
+    }
+
     /// What a file had is free.
     pub(super) fn free(&mut self, inner: &Inner, slot: &Slot, content: Content) -> Result<(), Status> {
         if !self.rules.is_worth_keeping(slot.at.size) {
@@ -141,6 +148,9 @@ impl Server {
 
     /// Held pieces become their uploads' own, since this node no longer has the role.
     pub(super) fn retire(&mut self, inner: &Inner) {
+        for (slot, _) in self.set_aside.drain(..) {
+            self.free.give_back(&slot, Content::Unknown);
+        }
         let held: Vec<(Turn, Slot)> = self.free.held().map(|slot| (Turn::Taken, slot)).collect();
         inner.trunk.log.add(now(), &held);
     }
@@ -153,7 +163,7 @@ impl Server {
                 return;
             }
             self.set_aside.pop_front();
-            match open(inner, &slot).and_then(|file| is_free(&file, &slot)) {
+            match open(inner, &slot).and_then(|container| container.is_zero(slot.at)) {
                 Ok(true) => {
                     self.free.give_back(&slot, Content::Unknown);
                 }
@@ -178,20 +188,9 @@ pub(super) fn merging(freed: &Freed) -> Vec<(Turn, Slot)> {
 }
 
 /// The trunk file of a slot. Blocking.
-pub(super) fn open(inner: &Inner, slot: &Slot) -> io::Result<Arc<File>> {
+pub(super) fn open(inner: &Inner, slot: &Slot) -> io::Result<Arc<Container>> {
     let path = inner.path(slot.path).ok_or(io::ErrorKind::NotFound)?;
     path.containers.open(&path.dir, slot.dir, slot.at.file_id)
-}
-
-/// Whether no file is in a slot. What the reference writes of a header before it is whole does not count. Blocking.
-pub(super) fn is_free(file: &File, slot: &Slot) -> io::Result<bool> {
-    let mut header = [0; HEADER_LEN as usize];
-    match file.read_exact_at(&mut header, slot.at.offset.into()) {
-        // A trunk file that is shorter than it will be.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(true),
-        outcome => outcome?,
-    }
-    Ok(header[9..].iter().all(|byte| *byte == 0))
 }
 
 /// Makes an empty trunk file. Its number is remembered before it is there, so that none is given twice. Blocking.
@@ -202,9 +201,8 @@ fn make_container(inner: &Inner, index: StorePathIndex, size: u32) -> Result<Slo
         let dir = inner.names.next_dir();
         let slot = Slot { path: index, dir, at: TrunkSlot { file_id, offset: 0, size } };
         match create(inner, path, &slot, size) {
-            Ok(file) => {
+            Ok(()) => {
                 info!(container = slot.container(), store_path = %index, "made a trunk file");
-                path.containers.keep((dir, file_id), &Arc::new(file));
                 return Ok(slot);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -217,9 +215,9 @@ fn make_container(inner: &Inner, index: StorePathIndex, size: u32) -> Result<Slo
     Err(Status::EEXIST)
 }
 
-fn create(inner: &Inner, path: &StorePath, slot: &Slot, size: u32) -> io::Result<File> {
+fn create(inner: &Inner, path: &StorePath, slot: &Slot, size: u32) -> io::Result<()> {
     let name = slot.container();
-    let file = path.dir.create(&name)?;
+    let file: File = path.dir.create(&name)?;
     let filled = file.set_len(size.into()).and_then(|()| match inner.durability {
         Durability::Write => Ok(()),
         Durability::Fsync => file.sync_all().and_then(|()| path.dir.sync_parent(&name)),
@@ -228,7 +226,7 @@ fn create(inner: &Inner, path: &StorePath, slot: &Slot, size: u32) -> io::Result
         path.dir.unlink(&name)?;
         return Err(error);
     }
-    Ok(file)
+    path.containers.keep((slot.dir, slot.at.file_id), file).map(drop)
 }
 
 fn next_file_id(inner: &Inner) -> Result<u32, Status> {

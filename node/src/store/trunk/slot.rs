@@ -41,9 +41,9 @@ pub(super) fn container(dir: SubDir, file_id: u32) -> String {
 
 /// How small files are put into trunk files: the part of [`TrunkConf`] that storages carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SlotRules {
+pub struct SlotRules {
     /// Whether they are.
-    pub(crate) is_on: bool,
+    pub is_on: bool,
     /// Smallest slot, bytes.
     min: u32,
     /// Largest slot, bytes.
@@ -67,7 +67,7 @@ const MAX: u64 = (1 << 31) - 1;
 
 impl SlotRules {
     /// Of the trackers' parameters; sizes that cannot be are cut.
-    pub(crate) fn of(conf: &TrunkConf) -> Self {
+    pub fn of(conf: &TrunkConf) -> Self {
         let number = |number: u64| u32::try_from(number.min(MAX)).unwrap_or(u32::MAX);
         let file_size = number(conf.trunk_file_size).max(HEADER_LEN + 1);
         Self {
@@ -84,7 +84,7 @@ impl SlotRules {
     }
 
     /// Bytes that content needs in a trunk file, header included; none if it is a file of its own.
-    pub(super) fn need(&self, content: u64) -> Option<u32> {
+    pub(in super::super) fn need(&self, content: u64) -> Option<u32> {
         let need = content.checked_add(HEADER_LEN.into())?;
         (self.is_on && need <= u64::from(self.max)).then(|| u32::try_from(need).ok()).flatten()
     }

@@ -17,7 +17,7 @@ use super::super::layout::unix_seconds;
 use super::super::{Inner, StoreError, orphans};
 use super::free::{Content, FreeList};
 use super::record::{self, Turn};
-use super::server::{Server, is_free, merging, open};
+use super::server::{Server, merging, open};
 use super::slot::{HEADER_LEN, Slot, SlotRules};
 use super::{member, snapshot};
 
@@ -154,12 +154,14 @@ impl Look<'_> {
 
     /// A file whose header is not there never was: what is there of its content must not be taken for another's.
     fn clean(&self, slot: &Slot) -> io::Result<()> {
-        let file = match open(self.inner, slot) {
+        let container = match open(self.inner, slot) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             outcome => outcome?,
         };
-        if self.free.contains(slot) && is_free(&file, slot)? {
-            member::zero(&file, slot.at)?;
+        let mut header = [0; HEADER_LEN as usize];
+        container.file.read_exact_at(&mut header, slot.at.offset.into())?;
+        if self.free.contains(slot) && header == [0; HEADER_LEN as usize] && !container.is_zero(slot.at)? {
+            container.zero(slot.at)?;
         }
         Ok(())
     }
@@ -179,9 +181,9 @@ impl Look<'_> {
     /// What a header at this offset says is in use.
     fn file_at(&self, within: &Slot, offset: u64) -> Option<Slot> {
         let offset = u32::try_from(offset).ok().filter(|_| offset < within.end())?;
-        let file = open(self.inner, within).ok()?;
+        let container = open(self.inner, within).ok()?;
         let mut header = [0; HEADER_LEN as usize];
-        file.read_exact_at(&mut header, offset.into()).ok()?;
+        container.file.read_exact_at(&mut header, offset.into()).ok()?;
         let size = member::looks_like_file(&header)?;
         Some(Slot { at: TrunkSlot { offset, size, ..within.at }, ..*within })
     }

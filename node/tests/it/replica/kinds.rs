@@ -32,11 +32,11 @@ async fn metadata_travels_as_a_file_and_is_metadata_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_from_a_trunk_file_becomes_one_of_its_own() {
+async fn a_file_from_a_trunk_file_lies_in_one_here() {
     let node = Running::start(fresh(), plain_cluster(), "").await;
     let mut member = Member::of(&node).await;
     assert_eq!(member.ask(&file(16, TRUNK, TIME, b"abcdef")).await, OK);
-    assert_eq!(member.content(TRUNK), b"abcdef");
+    assert!(!member.exists(TRUNK));
     assert_eq!(member.ask(&file(16, TRUNK, TIME, b"abcdef")).await, PRESENT);
     let client = node.client();
     assert_eq!(client.download_bytes(node.address, &id(TRUNK), 100).await.unwrap(), "abcdef");
@@ -61,9 +61,10 @@ async fn a_file_from_a_trunk_file_becomes_one_of_its_own() {
         format!("{TIME} d {TRUNK}"),
     ]);
 
-    // A client may delete it, too.
+    // What cannot be the file of its name is a file of its own, and a client may delete it, too.
     let another = "M00/00/00/Ck0AKWsDZJGIcStEAAAAE8MOeKgAAAAAQAAAQAAAAEA182.txt";
     assert_eq!(member.ask(&file(16, another, TIME, b"ghi")).await, OK);
+    assert_eq!(member.content(another), b"ghi");
     client.delete(node.address, &id(another)).await.unwrap();
     assert!(!member.exists(another) && node.binlog().ends_with(&format!(" D {another}\n")));
 }
