@@ -83,6 +83,8 @@ pub struct PartialSpec {
     pub role: Role,
     /// When it is complete.
     pub completion: Completion,
+    /// Other members that its creation wanted to have the file before the last answer.
+    pub replicas: u8,
     /// `Upload-Metadata` as the client wrote it: visible ASCII.
     pub told: Option<String>,
     /// Whose it is: [`crate::authority::Grant::who`].

@@ -5,6 +5,7 @@
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use protocol::FileId;
+use protocol::metadata::Metadata;
 
 use super::hand::Hand;
 use super::prefer;
@@ -52,25 +53,32 @@ impl Confirming {
 
     /// Waits for the files that were made, and their metadata.
     pub(super) async fn wait_for(self, made: &[Made], terms: &Terms) -> Option<Unconfirmed> {
-        let mut names = Vec::new();
-        for (file, filename) in made {
-            names.push(file.id.clone());
-            if !terms.metadata(filename.as_deref()).is_empty()
-                && let Ok(name) = file.id.name.metadata_name()
-            {
-                names.push(FileId { name, ..file.id });
-            }
-        }
+        let names = made.iter().flat_map(|(file, filename)| {
+            let metadata = terms.metadata(filename.as_deref());
+            std::iter::once(file.id.clone()).chain(metadata_of(&file.id, &metadata))
+        });
         let files = made.iter().map(|(file, _)| file.id.to_string()).collect();
-        self.wait(names, files).await
+        self.wait(names.collect(), files).await
     }
 
-    pub(super) async fn wait(self, names: Vec<FileId>, files: Vec<String>) -> Option<Unconfirmed> {
+    /// The same of one file.
+    pub(super) async fn wait_for_one(self, made: &FileId, metadata: &Metadata) -> Option<Unconfirmed> {
+        let names = std::iter::once(made.clone()).chain(metadata_of(made, metadata)).collect();
+        self.wait(names, vec![made.to_string()]).await
+    }
+
+    async fn wait(self, names: Vec<FileId>, files: Vec<String>) -> Option<Unconfirmed> {
         match self.witness.confirm(names, self.needed).await {
             Confirmed::Yes => None,
             Confirmed::ByFewer(members) => Some(Unconfirmed { files, members, needed: self.needed }),
         }
     }
+}
+
+/// What the metadata of a file is called, if it has any.
+fn metadata_of(file: &FileId, metadata: &Metadata) -> Option<FileId> {
+    let name = file.name.metadata_name().ok().filter(|_| !metadata.is_empty())?;
+    Some(FileId { group: file.group, name })
 }
 
 /// Waits for files that were stored earlier.

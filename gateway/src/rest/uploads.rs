@@ -23,10 +23,11 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::confirm::{self, Confirming};
 use super::upload::write_failed;
-use super::{Served, Shared, read_only};
+use super::{Served, Shared, prefer, read_only};
 use crate::authority::{Grant, Scope};
-use crate::files::{Files, WriteError};
+use crate::files::{Committed, Files, UploadSpec, WriteError};
 use crate::partials::{Completion, Partial, PartialId, PartialState, Partials, Role};
 use crate::problem::Problem;
 use crate::routes::Routes;
@@ -100,7 +101,7 @@ async fn head<F: Files>(State(served): Shared<F>, Path(upload): Path<String>, re
 async fn see<F: Files>(served: &Served<F>, parts: &Parts, upload: &str) -> Result<PartialState, Problem> {
     let settings = served.site.now();
     let (mut partial, _turn, _) = open(served, &settings, parts, upload).await?;
-    finish(&settings, &mut partial).await?;
+    finish(served, &settings, &mut partial).await?;
     Ok(partial.state().clone())
 }
 
@@ -176,17 +177,61 @@ fn check_owner(state: &PartialState, grant: &Grant) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, "other_owner", detail))
 }
 
-/// Makes the file of an upload whose last byte is here.
-async fn finish(settings: &Settings, partial: &mut impl Partial) -> Result<(), Problem> {
+/// An upload with the durability that its creation asks for, and the other members that it wants to have the file. Parts
+/// become none.
+fn promised<F: Files>(
+    served: &Served<F>,
+    parts: &Parts,
+    upload: UploadSpec,
+    role: &Role,
+) -> Result<(UploadSpec, u8), Problem> {
+    let promise = prefer::durability(&parts.headers)?;
+    let upload = UploadSpec { durability: promise.map(|promise| promise.durability), ..upload };
+    let replicas = promise.map_or(0, |promise| promise.replicas);
+    if *role != Role::Part {
+        confirm::check_members(&*served.files, confirm::needed_here(&*served.files, replicas))?;
+    }
+    Ok((upload, replicas))
+}
+
+/// Makes the file of an upload whose last byte is here; of one that is a file, waits for the members that have to have it.
+async fn finish<F: Files>(
+    served: &Served<F>,
+    settings: &Settings,
+    partial: &mut impl Partial,
+) -> Result<(), Problem> {
     let state = partial.state();
-    let is_due = state.stored.is_none()
-        && state.spec.role != Role::Part
+    if let Some(made) = &state.stored {
+        let needed = confirm::needed_here(&*served.files, state.spec.replicas);
+        let unconfirmed = confirm::wait_again(&*served.files, vec![made.id.to_string()], needed).await;
+        return unconfirmed.map_or(Ok(()), |unconfirmed| Err(confirm::problem(&unconfirmed)));
+    }
+    let is_due = state.spec.role != Role::Part
         && state.spec.completion == Completion::AtLength
         && state.left() == Some(0);
-    if !is_due {
-        return Ok(());
-    }
-    partial.commit(expires(settings)).await.map(|_| ()).map_err(failed)
+    if is_due { commit(served, settings, partial).await.map(drop) } else { Ok(()) }
+}
+
+/// Makes the file. Without the members that have to have it there is none: all stays as it is until they are there.
+async fn commit<F: Files>(
+    served: &Served<F>,
+    settings: &Settings,
+    partial: &mut impl Partial,
+) -> Result<Committed, Problem> {
+    let needed = confirm::needed_here(&*served.files, partial.state().spec.replicas);
+    confirm::check_members(&*served.files, needed)?;
+    let confirming = Confirming::begin(&*served.files, needed);
+    let made = partial.commit(expires(settings)).await.map_err(failed)?;
+    let unconfirmed = match confirming {
+        Some(confirming) => confirming.wait_for_one(&made.id, &partial.state().spec.upload.metadata).await,
+        None => None,
+    };
+    unconfirmed.map_or(Ok(made), |unconfirmed| Err(confirm::problem(&unconfirmed)))
+}
+
+/// Removes an upload that nobody has heard of. One that is a file stays, for who can find it by that.
+async fn take_back(partial: impl Partial) -> Result<(), Problem> {
+    if partial.state().stored.is_some() { Ok(()) } else { partial.remove().await.map_err(failed) }
 }
 
 /// Unix seconds until which an upload with progress now is remembered.

@@ -1,6 +1,7 @@
 //! Uploads that are continued: tus 1.0.0, and the IETF draft.
 
 mod draft;
+mod replicas;
 mod turns;
 mod tus;
 

@@ -103,6 +103,7 @@ fn spec(len: u64, role: Role) -> PartialSpec {
         upload: UploadSpec { len: Some(len), metadata, ..UploadSpec::new(UploadKind::Normal, ext) },
         role,
         completion: Completion::AtLength,
+        replicas: 0,
         told: Some("filename YS50eHQ=".to_owned()),
         owner: "anonymous".to_owned(),
     }

@@ -60,8 +60,8 @@ pub(super) async fn serve<F: Files>(
         if has_body(&parts.headers, &body) {
             receive(&settings, &mut partial, &turn, body, reception).await?;
         }
-        finish(&settings, &mut partial).await?;
     }
+    finish(served, &settings, &mut partial).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     answer::place(response.headers_mut(), partial.state());
     Ok(response)

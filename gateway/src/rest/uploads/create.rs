@@ -11,7 +11,10 @@ use super::append::{Reception, check_media_type, receive};
 use super::checksum::Checksum;
 use super::headers::{CONCAT, Concat, LENGTH, TUS_MEDIA_TYPE, length_of_creation, one};
 use super::metadata::Told;
-use super::{PATIENCE, answer, check, check_length, expires, failed, finish, join, locked, other_version};
+use super::{
+    PATIENCE, answer, check, check_length, expires, failed, finish, join, locked, other_version, promised,
+    take_back,
+};
 use crate::elsewhere::is_hop;
 use crate::files::Files;
 use crate::partials::{Completion, Partial, PartialSpec, Partials, Role};
@@ -58,19 +61,25 @@ pub(super) async fn serve<F: Files>(
     let reception = Reception::of(&settings, &grant.limits, parts, 0, len, checksum)?;
     let upload = told.spec(len)?;
     grant.limits.check_ext(&settings.mime, upload.ext)?;
-    let spec =
-        PartialSpec { upload, role, completion: Completion::AtLength, told: told.text, owner: grant.who };
+    let (upload, replicas) = promised(served, parts, upload, &role)?;
+    let spec = PartialSpec {
+        upload,
+        role,
+        completion: Completion::AtLength,
+        replicas,
+        told: told.text,
+        owner: grant.who,
+    };
     let mut partial = served.files.partials().create(spec, expires(&settings)).await.map_err(failed)?;
     let received = async {
         if has_body {
             let turn = served.turns.take(partial.id(), PATIENCE).await.ok_or_else(locked)?;
             receive(&settings, &mut partial, &turn, body, reception).await?;
         }
-        finish(&settings, &mut partial).await
+        finish(served, &settings, &mut partial).await
     };
     if let Err(problem) = received.await {
-        // Nobody has heard of it.
-        partial.remove().await.map_err(failed)?;
+        take_back(partial).await?;
         return Err(problem);
     }
     Ok(created(&settings, parts, &partial))

@@ -17,7 +17,9 @@ use super::create::{created, has_body};
 use super::headers::{
     COMPLETE, DRAFT_MEDIA_TYPE, FILE_ID, INTEROP, LENGTH, LIMIT, OFFSET, RESUMABLE, number, one,
 };
-use super::{PATIENCE, answer, check, check_length, expires, failed, locked, now, open};
+use super::{
+    PATIENCE, answer, check, check_length, commit, expires, failed, locked, now, open, promised, take_back,
+};
 use crate::content_type::ext_of_type;
 use crate::disposition;
 use crate::files::{Committed, Files, UploadKind, UploadSpec};
@@ -71,10 +73,12 @@ pub(super) async fn create<F: Files>(
     let reception = Reception::of(&settings, &grant.limits, parts, 0, len, None)?;
     let upload = UploadSpec { len, ..file(&parts.headers)? };
     grant.limits.check_ext(&settings.mime, upload.ext)?;
+    let (upload, replicas) = promised(served, parts, upload, &Role::Whole)?;
     let spec = PartialSpec {
         upload,
         role: Role::Whole,
         completion: Completion::WhenSaid,
+        replicas,
         told: None,
         owner: grant.who,
     };
@@ -84,7 +88,7 @@ pub(super) async fn create<F: Files>(
             let turn = served.turns.take(partial.id(), PATIENCE).await.ok_or_else(locked)?;
             receive(&settings, &mut partial, &turn, body, reception).await?;
         }
-        finish(&settings, &mut partial, completes).await
+        finish(served, &settings, &mut partial, completes).await
     };
     match received.await {
         Ok(Some(made)) => Ok(stored(made, partial.state(), parts)),
@@ -99,8 +103,7 @@ pub(super) async fn create<F: Files>(
             Ok(response)
         }
         Err(problem) => {
-            // Nobody has heard of it.
-            partial.remove().await.map_err(failed)?;
+            take_back(partial).await?;
             Err(problem)
         }
     }
@@ -136,7 +139,11 @@ pub(super) async fn append<F: Files>(
     check_length(&settings, len)?;
     if let Some(made) = state.stored.clone() {
         // Its last answer was lost.
-        return Ok(if completes { stored(made, state, parts) } else { other_offset(state, offset) });
+        if !completes {
+            return Ok(other_offset(state, offset));
+        }
+        super::finish(served, &settings, &mut partial).await?;
+        return Ok(stored(made, partial.state(), parts));
     }
     let received = async {
         let reception = Reception::of(&settings, &grant.limits, parts, offset, len, None)?;
@@ -144,7 +151,7 @@ pub(super) async fn append<F: Files>(
         if has_body(&parts.headers, &body) {
             receive(&settings, &mut partial, &turn, body, reception).await?;
         }
-        finish(&settings, &mut partial, completes).await
+        finish(served, &settings, &mut partial, completes).await
     };
     match received.await {
         Ok(Some(made)) => Ok(stored(made, partial.state(), parts)),
@@ -204,7 +211,8 @@ fn stored(made: Committed, state: &PartialState, asked: &Parts) -> Response {
 }
 
 /// Makes the file if the client says that this was all; `None` if it was not.
-async fn finish(
+async fn finish<F: Files>(
+    served: &Served<F>,
     settings: &Settings,
     partial: &mut impl Partial,
     completes: bool,
@@ -216,7 +224,7 @@ async fn finish(
         let offset = partial.state().offset;
         partial.save(Some(offset), expires(settings)).await.map_err(failed)?;
     }
-    partial.commit(expires(settings)).await.map(Some).map_err(failed)
+    commit(served, settings, partial).await.map(Some)
 }
 
 /// `Upload-Complete`, which every request with content has.

@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use super::create::created;
 use super::metadata::Told;
-use super::{PATIENCE, check_length, check_owner, failed, finish, locked, now};
+use super::{PATIENCE, check_length, check_owner, failed, finish, locked, now, promised, take_back};
 use crate::authority::Grant;
 use crate::files::Files;
 use crate::partials::{Completion, Partial, PartialId, PartialSpec, Partials, Role};
@@ -48,17 +48,20 @@ pub(super) async fn serve<F: Files>(
     grant.limits.check_size(len)?;
     let upload = told.spec(Some(len))?;
     grant.limits.check_ext(&settings.mime, upload.ext)?;
+    let role = Role::Joined(text);
+    let (upload, replicas) = promised(served, parts, upload, &role)?;
     let spec = PartialSpec {
         upload,
-        role: Role::Joined(text),
+        role,
         completion: Completion::AtLength,
+        replicas,
         told: told.text,
         owner: grant.who,
     };
     // Nobody knows of it before it is a file.
     let mut whole = partials.create(spec, now().saturating_add(KEPT)).await.map_err(failed)?;
     if let Err(problem) = fill(served, settings, &mut whole, ids).await {
-        whole.remove().await.map_err(failed)?;
+        take_back(whole).await?;
         return Err(problem);
     }
     Ok(created(settings, parts, &whole))
@@ -76,7 +79,7 @@ async fn fill<F: Files>(
         let mut part = opened.map_err(|_| locked())?.map_err(failed)?;
         whole.append(&mut part).await.map_err(failed)?;
     }
-    finish(settings, whole).await?;
+    finish(served, settings, whole).await?;
     let soon = now().saturating_add(KEPT);
     for id in ids {
         // A part that cannot be had now goes at its own time.

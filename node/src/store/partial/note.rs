@@ -99,7 +99,8 @@ impl Note {
         if let Some(durability) = spec.upload.durability {
             put(out, "fsync", u8::from(durability != Durability::Write));
         }
-        let optional = [("length", spec.upload.len), ("hold", self.hold)];
+        let replicas = Some(u64::from(spec.replicas)).filter(|replicas| *replicas > 0);
+        let optional = [("length", spec.upload.len), ("hold", self.hold), ("replicas", replicas)];
         for (key, value) in optional.into_iter().filter_map(|(key, value)| Some((key, value?))) {
             put(out, key, value);
         }
@@ -151,6 +152,7 @@ impl Note {
             upload,
             role,
             completion,
+            replicas: u8::try_from(optional("replicas")?.unwrap_or(0)).ok()?,
             told: text.text("told").map(str::to_owned),
             owner: String::from_utf8(unhex(text.text("owner")?)?).ok()?,
         };
@@ -195,6 +197,7 @@ mod tests {
             upload,
             role: Role::Joined("final;/v1/uploads/a /v1/uploads/b".to_owned()),
             completion: Completion::WhenSaid,
+            replicas: 2,
             told: Some("filename YQ==,empty".to_owned()),
             owner: "token \"a\"\nversion=9".to_owned(),
         };
@@ -215,6 +218,7 @@ mod tests {
         plain.state.spec.upload.ext = FileExt::parse("").unwrap();
         plain.state.spec.upload.durability = Some(Durability::Fsync);
         plain.state.spec.completion = Completion::AtLength;
+        plain.state.spec.replicas = 0;
         plain.state.spec.told = None;
         plain.state.spec.owner = String::new();
         plain.state.spec.upload.metadata = Metadata::default();
@@ -236,6 +240,7 @@ mod tests {
             ("crc32=", "crc32=9"),
             ("kind=appender", "kind=slave"),
             ("hold=3", "hold=x"),
+            ("replicas=2", "replicas=256"),
             ("metadata=", "metadata=xy"),
             ("role=joined", "role=odd"),
             ("completion=said", "completion="),
