@@ -24,7 +24,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::confirm::{self, Confirming};
-use super::upload::write_failed;
+use super::upload::{bad, check_group, write_failed};
 use super::{Served, Shared, prefer, read_only};
 use crate::authority::{Grant, Scope};
 use crate::files::{Committed, Files, UploadSpec, WriteError};
@@ -168,6 +168,13 @@ fn check<F: Files>(served: &Served<F>, parts: &Parts) -> Result<Grant, Problem> 
     served.site.now().authority.check(parts, Scope::Write, Some(served.files.group()))
 }
 
+/// What every creation has to pass.
+fn check_creation<F: Files>(served: &Served<F>, parts: &Parts) -> Result<Grant, Problem> {
+    let grant = check(served, parts)?;
+    check_group(parts, served.files.group())?;
+    Ok(grant)
+}
+
 fn check_owner(state: &PartialState, grant: &Grant) -> Result<(), Problem> {
     if grant.owns(&state.spec.owner) {
         return Ok(());
@@ -264,6 +271,10 @@ fn tus(answered: Result<Response, Problem>) -> Response {
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     response.headers_mut().insert(headers::RESUMABLE, headers::TUS);
     response
+}
+
+fn no_offset() -> Problem {
+    bad("no_offset", "send Upload-Offset with the bytes that are here, as HEAD tells it")
 }
 
 fn no_upload() -> Problem {

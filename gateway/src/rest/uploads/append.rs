@@ -11,7 +11,7 @@ use super::checksum::Checksum;
 use super::create::has_body;
 use super::headers::{DEFER_LENGTH, LENGTH, OFFSET, TUS_MEDIA_TYPE, number};
 use super::turns::Turn;
-use super::{answer, check_length, expires, failed, finish, open, other_version};
+use super::{answer, check_length, expires, failed, finish, no_offset, open, other_version};
 use crate::authority::{UploadLimits, too_large};
 use crate::files::Files;
 use crate::partials::{Held, Partial, Role};
@@ -34,9 +34,7 @@ pub(super) async fn serve<F: Files>(
         return Ok(refusal);
     }
     check_media_type(&parts.headers, TUS_MEDIA_TYPE)?;
-    let offset = number(&parts.headers, &OFFSET)?.ok_or_else(|| {
-        bad("no_offset", "send Upload-Offset with the bytes that are here, as HEAD tells it")
-    })?;
+    let offset = number(&parts.headers, &OFFSET)?.ok_or_else(no_offset)?;
     let checksum = Checksum::of(&parts.headers)?;
     let (mut partial, turn, grant) = open(served, &settings, parts, upload).await?;
     let state = partial.state();

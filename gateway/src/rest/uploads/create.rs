@@ -12,8 +12,8 @@ use super::checksum::Checksum;
 use super::headers::{CONCAT, Concat, LENGTH, TUS_MEDIA_TYPE, length_of_creation, one};
 use super::metadata::Told;
 use super::{
-    PATIENCE, answer, check, check_length, expires, failed, finish, join, locked, other_version, promised,
-    take_back,
+    PATIENCE, answer, check_creation, check_length, expires, failed, finish, join, locked, other_version,
+    promised, take_back,
 };
 use crate::elsewhere::is_hop;
 use crate::files::Files;
@@ -21,7 +21,7 @@ use crate::partials::{Completion, Partial, PartialSpec, Partials, Role};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::rest::Served;
-use crate::rest::upload::{bad, base_url, check_group};
+use crate::rest::upload::{bad, base_url};
 use crate::settings::Settings;
 
 /// Answers it.
@@ -30,8 +30,7 @@ pub(super) async fn serve<F: Files>(
     parts: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let grant = check(served, parts)?;
-    check_group(parts, served.files.group())?;
+    let grant = check_creation(served, parts)?;
     if let Some(refusal) = other_version(&parts.headers) {
         return Ok(refusal);
     }

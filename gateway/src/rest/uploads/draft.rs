@@ -18,7 +18,8 @@ use super::headers::{
     COMPLETE, DRAFT_MEDIA_TYPE, FILE_ID, INTEROP, LENGTH, LIMIT, OFFSET, RESUMABLE, number, one,
 };
 use super::{
-    PATIENCE, answer, check, check_length, commit, expires, failed, locked, now, open, promised, take_back,
+    PATIENCE, answer, check, check_creation, check_length, commit, expires, failed, locked, no_offset, now,
+    open, promised, take_back,
 };
 use crate::content_type::ext_of_type;
 use crate::disposition;
@@ -26,7 +27,7 @@ use crate::files::{Committed, Files, UploadKind, UploadSpec};
 use crate::partials::{Completion, Partial, PartialSpec, PartialState, Partials, Role};
 use crate::problem::Problem;
 use crate::rest::Served;
-use crate::rest::upload::{Stored, bad, base_url, check_group};
+use crate::rest::upload::{Stored, bad, base_url};
 use crate::settings::Settings;
 
 const YES: HeaderValue = HeaderValue::from_static("?1");
@@ -61,8 +62,7 @@ pub(super) async fn create<F: Files>(
     parts: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let grant = check(served, parts)?;
-    check_group(parts, served.files.group())?;
+    let grant = check_creation(served, parts)?;
     let settings = served.site.now();
     let completes = completes(&parts.headers)?;
     let len = match length(&parts.headers, 0, completes, None) {
@@ -120,9 +120,7 @@ pub(super) async fn append<F: Files>(
     check(served, parts)?;
     check_media_type(&parts.headers, DRAFT_MEDIA_TYPE)?;
     let completes = completes(&parts.headers)?;
-    let offset = integer(&parts.headers, &OFFSET).ok_or_else(|| {
-        bad("no_offset", "send Upload-Offset with the bytes that are here, as HEAD tells it")
-    })?;
+    let offset = integer(&parts.headers, &OFFSET).ok_or_else(no_offset)?;
     let (mut partial, turn, grant) = open(served, &settings, parts, upload).await?;
     let state = partial.state();
     if state.spec.role != Role::Whole {
