@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::in_place::{IN_PLACE, InPlace};
+use super::in_place::IN_PLACE;
 
 /// Jobs that wait or run at once; further callers wait for a place.
 const PLACES: usize = 1024;
@@ -54,13 +54,12 @@ pub(super) struct Pool {
 }
 
 /// Whether the disk takes short jobs at the pace of memory. Then going to another thread and back costs more than the
-/// job itself, and the caller's thread does it ([`InPlace`]). As soon as one job took long, the threads of the pool have all
+/// job itself, and the caller's thread does it ([`IN_PLACE`]). As soon as one job took long, the threads of the pool have all
 /// of them for a while.
 struct Pace {
     start: Instant,
     /// Milliseconds after `start` until which the disk counts as slow.
     slow_until_ms: AtomicU64,
-    jobs: Arc<InPlace>,
 }
 
 /// A job that takes longer than this has waited for the disk.
@@ -70,7 +69,7 @@ const RECOVERY: Duration = Duration::from_millis(500);
 
 impl Pace {
     fn new() -> Self {
-        Self { start: Instant::now(), slow_until_ms: AtomicU64::new(0), jobs: Arc::clone(&IN_PLACE) }
+        Self { start: Instant::now(), slow_until_ms: AtomicU64::new(0) }
     }
 
     fn since_start_ms(&self, now: Instant) -> u64 {
@@ -81,7 +80,7 @@ impl Pace {
     fn try_begin(&self) -> Option<Instant> {
         let now = Instant::now();
         let is_slow = self.since_start_ms(now) < self.slow_until_ms.load(Ordering::Relaxed);
-        (!is_slow && self.jobs.try_begin()).then_some(now)
+        (!is_slow && IN_PLACE.try_begin()).then_some(now)
     }
 
     fn end(&self, began: Instant) {
@@ -89,7 +88,7 @@ impl Pace {
         if now.duration_since(began) > SLOW {
             self.slow_until_ms.store(self.since_start_ms(now + RECOVERY), Ordering::Relaxed);
         }
-        self.jobs.end();
+        IN_PLACE.end();
     }
 }
 
