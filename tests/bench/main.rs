@@ -14,6 +14,8 @@
 #[path = "../it/address.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod address;
+#[allow(dead_code, reason = "the comparisons use the rest")]
+mod asked;
 mod catch_up;
 #[path = "../it/cluster.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -43,8 +45,7 @@ use say::say;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    // Cargo adds `--bench`.
-    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let asked = asked::words();
     let (names, numbers): (Vec<_>, Vec<_>) = asked.iter().partition(|word| word.parse::<u64>().is_err());
     let number =
         |default: u64| numbers.first().map_or(default, |word| word.parse().expect("looked at above"));

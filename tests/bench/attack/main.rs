@@ -7,6 +7,9 @@
 #[path = "../../it/address.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod address;
+#[path = "../asked.rs"]
+#[allow(dead_code, reason = "the comparisons use the rest")]
+mod asked;
 #[path = "../../it/attack/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod attack;
@@ -46,8 +49,7 @@ const CROWDS: &[(Manner, &str, usize)] = &[
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    // Cargo adds `--bench`.
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let words = asked::words();
     let seconds = words.iter().find_map(|word| word.strip_prefix("seconds=")?.parse().ok()).unwrap_or(10);
     let is_asked =
         |name: &str| words.iter().all(|word| word.contains('=')) || words.iter().any(|word| word == name);

@@ -17,6 +17,8 @@
 #[path = "../../it/address.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod address;
+#[path = "../asked.rs"]
+mod asked;
 mod cases;
 mod certificate;
 #[path = "../../it/cluster.rs"]
@@ -40,22 +42,15 @@ mod wait;
 
 use std::time::Duration;
 
+use asked::Asked;
 use cases::Case;
 use report::Rounds;
 use say::say;
 use server::{Cores, Server};
 
-/// What the command line asks for.
-struct Asked {
-    rounds: usize,
-    time: Duration,
-    without: Vec<String>,
-    cases: Vec<&'static Case>,
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let asked = match asked() {
+    let asked = match Asked::of(&asked::words(), cases::ALL, |case| case.name) {
         Ok(asked) => asked,
         Err(problem) => return say(&problem),
     };
@@ -87,7 +82,7 @@ async fn main() {
 }
 
 /// All rounds of one case, and their line in the table.
-fn measure(case: &Case, store: &files::Store, servers: &[Server], cores: &Cores, asked: &Asked) {
+fn measure(case: &Case, store: &files::Store, servers: &[Server], cores: &Cores, asked: &Asked<Case>) {
     if let Some(reason) = case.load.missing() {
         return say(&format!("skipped: {}: {reason}", case.name));
     }
@@ -104,35 +99,4 @@ fn measure(case: &Case, store: &files::Store, servers: &[Server], cores: &Cores,
         }
     }
     rounds.say(case);
-}
-
-fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { rounds: 3, time: Duration::from_secs(1), without: Vec::new(), cases: Vec::new() };
-    // Cargo adds `--bench`.
-    for word in std::env::args().skip(1).filter(|word| !word.starts_with("--")) {
-        match word.split_once('=') {
-            None if word == "quick" => {}
-            None if word == "full" => (asked.rounds, asked.time) = (9, Duration::from_secs(3)),
-            Some(("rounds", number)) => {
-                asked.rounds = number.parse().map_err(|_| format!("{number} is no number of rounds"))?;
-            }
-            Some(("seconds", number)) => {
-                let seconds = number.parse().map_err(|_| format!("{number} is no number of seconds"))?;
-                asked.time = Duration::from_secs(seconds);
-            }
-            Some(("without", name)) => asked.without.push(name.to_owned()),
-            _ => {
-                let named: Vec<_> = cases::ALL.iter().filter(|case| case.name.starts_with(&word)).collect();
-                if named.is_empty() {
-                    let names: Vec<_> = cases::ALL.iter().map(|case| case.name).collect();
-                    return Err(format!("no case is called {word}; there are {}", names.join(", ")));
-                }
-                asked.cases.extend(named);
-            }
-        }
-    }
-    if asked.cases.is_empty() {
-        asked.cases = cases::ALL.iter().collect();
-    }
-    Ok(asked)
 }

@@ -18,6 +18,9 @@
 #[path = "../../it/address.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod address;
+#[path = "../asked.rs"]
+#[allow(dead_code, reason = "the other bench uses the rest")]
+mod asked;
 mod client;
 #[path = "../../it/cluster.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -41,6 +44,7 @@ mod wait;
 
 use std::time::Duration;
 
+use asked::Asked;
 use client::Way;
 use report::Rounds;
 use say::say;
@@ -60,16 +64,9 @@ const SIZES: [Size; 3] = [
     Size { name: "1M", bytes: 1 << 20, bar: 1.5 },
 ];
 
-/// What the command line asks for.
-struct Asked {
-    rounds: usize,
-    time: Duration,
-    sizes: Vec<&'static Size>,
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let asked = match asked() {
+    let asked = match Asked::of(&asked::words(), &SIZES, |size| size.name) {
         Ok(asked) => asked,
         Err(problem) => return say(&problem),
     };
@@ -84,7 +81,7 @@ async fn main() {
     }
     say(&format!("{} x {:?} a size and way, {} connections", asked.rounds, asked.time, client::CONNECTIONS));
     take(cores.load);
-    for size in asked.sizes {
+    for size in asked.cases {
         let mut rounds = Rounds::new();
         let mut body = vec![0; size.bytes];
         fastrand::Rng::with_seed(7).fill(&mut body);
@@ -115,26 +112,4 @@ fn take(processor: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(processor);
     rustix::thread::sched_setaffinity(None, &set).expect("it was allowed before");
-}
-
-fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { rounds: 3, time: Duration::from_secs(1), sizes: Vec::new() };
-    // Cargo adds `--bench`.
-    for word in std::env::args().skip(1).filter(|word| !word.starts_with("--")) {
-        let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
-        match word.split_once('=') {
-            None if word == "quick" => {}
-            None if word == "full" => (asked.rounds, asked.time) = (9, Duration::from_secs(3)),
-            Some(("rounds", text)) => asked.rounds = usize::try_from(number(text)?).unwrap_or(1),
-            Some(("seconds", text)) => asked.time = Duration::from_secs(number(text)?),
-            _ => {
-                let size = SIZES.iter().find(|size| size.name == word);
-                asked.sizes.push(size.ok_or_else(|| format!("{word} is no size: 4K, 64K, 1M"))?);
-            }
-        }
-    }
-    if asked.sizes.is_empty() {
-        asked.sizes = SIZES.iter().collect();
-    }
-    Ok(asked)
 }
