@@ -9,8 +9,6 @@ mod compression;
 mod contract;
 mod elsewhere;
 mod fake;
-mod fake_partials;
-mod fake_witness;
 mod files;
 mod policy;
 mod rest;

@@ -10,7 +10,7 @@ use gateway::files::{Committed, WriteError};
 use gateway::partials::{Held, Partial, PartialId, PartialSpec, PartialState, Partials};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::fake::Fake;
+use super::Fake;
 
 /// What is here of all of them.
 #[derive(Debug, Default)]
