@@ -155,6 +155,10 @@ impl NewList {
         if container.is_some_and(|container| !self.containers.insert(container)) {
             return Ok(());
         }
+        self.add(line)
+    }
+
+    fn add(&mut self, line: &[u8]) -> io::Result<()> {
         self.records += 1;
         self.file.write_all(line)
     }
@@ -200,7 +204,13 @@ pub(super) fn of_own_binlog(store: &Store, index: StorePathIndex, data: &Path) -
             let Ok(Entry { time, op, name, .. }) = item.entry else { continue };
             let may_have_made = matches!(op, Op::Create | Op::Update | Op::Link(_) | Op::Rename(_));
             if may_have_made && name.store_path() == index && !store.was_deleted(&name) {
-                list.take_line(format!("{time} C {name}\n").as_bytes())?;
+                let line = format!("{time} C {name}\n");
+                match container(&name) {
+                    // The trunk file may be here without it, or nobody has it in a trunk file.
+                    Some(_) if store.is_here(&name) => {}
+                    Some(_) => list.add(line.as_bytes())?,
+                    None => list.take_line(line.as_bytes())?,
+                }
             }
         }
         Ok(())

@@ -131,7 +131,13 @@ impl Work<'_> {
             return Ok(Outcome::Gone);
         }
         match (&entry.op, container(&entry.name)) {
-            (_, Some(container)) => self.download(sources, container, entry.time).await,
+            (_, Some(container)) => match self.download(sources, container, entry.time).await? {
+                // With other members it may have come later, or be a file of its own.
+                Outcome::There | Outcome::Gone => {
+                    self.download(sources, entry.name.clone(), entry.time).await
+                }
+                outcome => Ok(outcome),
+            },
             (Op::Link(target), None) => match store.recover_link(&entry.name, target).await {
                 Ok(true) => Ok(Outcome::Restored(0)),
                 Ok(false) => Ok(Outcome::There),

@@ -18,7 +18,7 @@ use rustix::fs::{FileType, Timespec, Timestamps, futimens, syncfs};
 use super::binlog::{Op, Record, Side};
 use super::temporary::Temporary;
 use super::upload::gone;
-use super::{Entry, Inner, Store, StorePath, io_failed};
+use super::{Entry, Inner, Store, StorePath, io_failed, trunk};
 
 /// Content that is held before it is written.
 const PIECE: usize = 1 << 20;
@@ -53,6 +53,11 @@ impl Store {
     pub(crate) fn record_recovered(&self, entries: &[Entry]) -> io::Result<()> {
         let records: Vec<_> = entries.iter().map(made_elsewhere).filter(Record::fits).collect();
         if records.is_empty() { Ok(()) } else { self.0.binlog.append_all(&records) }
+    }
+
+    /// Whether a file is here, wherever it lies. Blocking.
+    pub(crate) fn is_here(&self, name: &LogicName) -> bool {
+        self.0.open(name).is_ok()
     }
 
     /// Begins a file; `None` if it is there.
@@ -95,6 +100,9 @@ impl Store {
 impl Recovered {
     /// Blocking.
     fn begin(store: Arc<Inner>, path: Arc<StorePath>, name: LogicName) -> Result<Option<Self>, WriteError> {
+        if matches!(name.kind(), Ok(FileKind::Trunk(slot)) if trunk::open(&store, &name, slot).is_ok()) {
+            return Ok(None);
+        }
         let replaces = match path.dir.stat(name.true_name()) {
             Ok(stat) => {
                 let len = u64::try_from(stat.st_size).unwrap_or(0);
@@ -176,6 +184,13 @@ impl Recovered {
     fn place(mut self, time: i64) -> Result<bool, WriteError> {
         self.flush()?;
         let file = self.temporary.file();
+        if let Ok(FileKind::Trunk(slot)) = self.name.kind() {
+            let fill = |container: &trunk::Container, at| trunk::copy(file, container, at, self.len);
+            if trunk::replicate(&self.store, &self.path, &self.name, slot, self.len, fill)? {
+                self.store.mark_received(&self.path, &self.name);
+                return Ok(true);
+            }
+        }
         let time = Timespec { tv_sec: time, tv_nsec: 0 };
         futimens(file, &Timestamps { last_access: time, last_modification: time })
             .map_err(|error| io_failed("setting a file's time", error.into()))?;

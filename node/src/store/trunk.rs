@@ -21,4 +21,4 @@ pub(super) use member::{Member, erase, open, open_cached};
 pub(super) use role::{Space, TrunkState};
 pub use role::{Trunk, TrunkClient};
 pub use slot::{Slot, SlotRules};
-pub(super) use write::{Draft, release, replicate};
+pub(super) use write::{Draft, copy, release, replicate};

@@ -551,3 +551,41 @@ async fn a_node_without_other_members_goes_on_without_its_files() {
     assert_eq!(lost.state_files(), [""; 0]);
     lost.node.upload(b"new", "txt").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_of_trunk_files_come_back_wherever_they_lie() {
+    let mut source = Running::start(fresh(), plain_cluster(), "").await;
+    source.stop().await;
+    // One in a trunk file, as the reference made it; one beside it, and one of a trunk file that is not there.
+    let inside = "M00/00/00/oYYBAGsDX0mIDKn9AAAADKgn6qgAAAAAQAAAAAAAAEA619.txt";
+    let beside = "M00/00/00/Ck0AKWsDZU-IejbtAAAAC_u0YdsAAAAAQAAAQAAAAEA083.txt";
+    let alone = beside.replace("AAAAAQAAAQAAAAEA", "AAAAAgAAAQAAAAEA");
+    let gone = beside.replace("083", "084");
+    let mut slot = b"\x46\0\0\x01\0\0\0\0\x0c\xa8\x27\xea\xa8\x6b\x03\x5f\x49619.txthello trunk\n".to_vec();
+    slot.resize(4096, 0);
+    fs::write(source.data().join("00/00/000001"), &slot).unwrap();
+    for own in [beside, &alone] {
+        fs::write(source.data().join(own.strip_prefix("M00/").unwrap()), "hello fdfs\n").unwrap();
+    }
+    let mut binlog = source.binlog();
+    for name in [inside, beside, &alone, &gone] {
+        binlog.push_str(&format!("9 C {name}\n"));
+    }
+    fs::write(source.data().join("sync/binlog.000"), binlog).unwrap();
+    source.start_again().await;
+
+    let mut lost = Lost::with(&[(source.ip, StorageStatus::ACTIVE)]).await;
+    lost.replace_disk();
+    lost.node.start_again().await;
+    wait_for(&lost.node, " 200 ", "").await;
+    let client = lost.node.client();
+    for (name, expected) in [(inside, "hello trunk\n"), (beside, "hello fdfs\n"), (&alone, "hello fdfs\n")] {
+        let id = FileId::parse(&format!("group1/{name}")).unwrap();
+        let got = client.download_bytes(lost.node.address, &id, 100).await.unwrap();
+        assert_eq!(got, expected, "{name}");
+        let path = lost.data().join(id.name.true_name());
+        assert!(!path.exists(), "all of them are in trunk files here");
+    }
+    assert_eq!(fs::read(lost.data().join("00/00/000001")).unwrap()[..256], slot[..256]);
+    assert_eq!(lost.state_files(), [""; 0]);
+}

@@ -1,7 +1,6 @@
 //! Whole files: created, or replaced by what their source has now.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -306,7 +305,7 @@ impl Inner {
         temporary: &mut Temporary,
     ) -> Result<Outcome, WriteError> {
         let from = temporary.file();
-        if !self.receive_member(path, file, |container, at| copy(from, container.file(), at, file.size))? {
+        if !self.receive_member(path, file, |container, at| trunk::copy(from, container, at, file.size))? {
             self.publish_whole(path, file, temporary)?;
         }
         self.record_replicas(&[file.record()])?;
@@ -336,19 +335,6 @@ impl Inner {
         self.counters.sync_in_bytes.done(file.size);
         Ok(())
     }
-}
-
-/// Copies all of a file. Blocking.
-fn copy(from: &File, to: &File, at: u64, len: u64) -> io::Result<()> {
-    const PIECE: u64 = 256 * 1024;
-    let (mut piece, mut done) = (Vec::new(), 0);
-    while done < len {
-        piece.resize(usize::try_from(PIECE.min(len - done)).unwrap_or(0), 0);
-        from.read_exact_at(&mut piece, done)?;
-        to.write_all_at(&piece, at + done)?;
-        done += piece.len() as u64;
-    }
-    Ok(())
 }
 
 /// A file without a name where `name` will be. Blocking.

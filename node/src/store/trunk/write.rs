@@ -3,6 +3,7 @@
 //! A slot that is dropped before is zeroed and given back. Where anything at all stands in the way of a slot, the file
 //! becomes one of its own, which is as good for whoever reads it.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -210,6 +211,19 @@ pub(in super::super) fn replicate(
     container.file.write_all_at(&header.encode(), at.offset.into()).map_err(failed)?;
     container.sync(store.durability).map_err(failed)?;
     Ok(true)
+}
+
+/// Copies all of a file to an offset. Blocking.
+pub(in super::super) fn copy(from: &File, to: &Container, at: u64, len: u64) -> io::Result<()> {
+    const PIECE: u64 = 256 * 1024;
+    let (mut piece, mut done) = (Vec::new(), 0);
+    while done < len {
+        piece.resize(usize::try_from(PIECE.min(len - done)).unwrap_or(0), 0);
+        from.read_exact_at(&mut piece, done)?;
+        to.file.write_all_at(&piece, at + done)?;
+        done += piece.len() as u64;
+    }
+    Ok(())
 }
 
 /// Frees the slot of a file that was deleted here. Blocking.
