@@ -264,7 +264,7 @@ impl App {
         });
         tasks.spawn(save_counters(store.clone(), self.save_interval, stop.clone()));
         tasks.spawn(sweep_uploads(store.clone(), self.upload_expiration, stop.clone()));
-        tasks.spawn(store.trunk().run(stop.clone()));
+        tasks.spawn(store.trunk().give_back(stop.clone()));
         tasks.spawn(expiry::run(store.clone(), stop.clone()));
         tasks.close();
         tasks.wait().await;

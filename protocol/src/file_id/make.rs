@@ -18,6 +18,19 @@ impl SubDir {
     }
 }
 
+/// Of what is made here.
+const MAX_LEN: usize = 60;
+
+fn push_hex(name: &mut String, byte: u8) {
+    for digit in [byte >> 4, byte & 15] {
+        name.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
+    }
+}
+
+fn push_ascii(name: &mut String, text: &[u8]) {
+    name.push_str(std::str::from_utf8(text).expect("base64 and checked tails are ASCII"));
+}
+
 impl LogicName {
     /// The name of a file that this storage takes in: 44 characters, 60 with a trunk slot.
     pub fn make(
@@ -27,14 +40,20 @@ impl LogicName {
         slot: Option<&TrunkSlot>,
         tail: &NameTail,
     ) -> Self {
-        let mut name = Vec::with_capacity(44);
-        name.extend_from_slice(&code.encode());
-        if let Some(slot) = slot {
-            name.extend_from_slice(&slot.encode());
+        let mut name = String::with_capacity(MAX_LEN);
+        name.push('M');
+        push_hex(&mut name, path.0);
+        for byte in [dir.high, dir.low] {
+            name.push('/');
+            push_hex(&mut name, byte);
         }
-        name.extend_from_slice(tail.as_bytes());
-        let name = String::from_utf8(name).expect("base64 and checked tails are ASCII");
-        Self::parse(&format!("{path}/{}/{name}", dir.to_path())).expect("the parts are in range")
+        name.push('/');
+        push_ascii(&mut name, &code.encode());
+        if let Some(slot) = slot {
+            push_ascii(&mut name, &slot.encode());
+        }
+        push_ascii(&mut name, tail.as_bytes());
+        Self::parse(&name).expect("the parts are in range")
     }
 
     /// The directories of the name.

@@ -99,7 +99,10 @@ impl Record<'_> {
             Side::Replica => op.letter().to_ascii_lowercase(),
         };
         let written = match op {
-            Op::Create | Op::Delete | Op::Update => writeln!(out, "{time} {letter} {name}"),
+            Op::Create | Op::Delete | Op::Update => write!(out, "{time} {letter} ").map(|()| {
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'\n');
+            }),
             Op::Append(a, b) | Op::Modify(a, b) | Op::Truncate(a, b) => {
                 writeln!(out, "{time} {letter} {name} {a} {b}")
             }

@@ -1,7 +1,5 @@
 //! One line of the trunk binlog: `<unix seconds> <A|D> <path> <high> <low> <trunk file> <offset> <size>`.
 
-use std::io::Write;
-
 use protocol::file_id::{StorePathIndex, SubDir, TrunkSlot};
 
 use super::slot::Slot;
@@ -21,14 +19,32 @@ const MAX_LINE: usize = 127;
 /// Appends a line.
 pub(super) fn write(out: &mut Vec<u8>, time: i64, turn: Turn, slot: &Slot) {
     let Slot { path, dir, at } = slot;
-    let letter = match turn {
-        Turn::Free => 'A',
-        Turn::Taken => 'D',
-    };
-    let (path, high, low) = (path.0, dir.high, dir.low);
-    let TrunkSlot { file_id, offset, size } = at;
-    writeln!(out, "{time} {letter} {path} {high} {low} {file_id} {offset} {size}")
-        .expect("writing to a Vec cannot fail");
+    write_number(out, u64::try_from(time).unwrap_or(0));
+    out.extend_from_slice(match turn {
+        Turn::Free => b" A",
+        Turn::Taken => b" D",
+    });
+    let numbers = [path.0.into(), dir.high.into(), dir.low.into(), at.file_id, at.offset, at.size];
+    for number in numbers {
+        out.push(b' ');
+        write_number(out, number.into());
+    }
+    out.push(b'\n');
+}
+
+/// Appends a number. Every upload writes some thirty of them, and `write!` would cost as much as the rest of it.
+fn write_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        at -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
 }
 
 /// A line without its end; none if it says nothing. Further columns are passed over.
@@ -75,6 +91,15 @@ mod tests {
         }
         assert_eq!(out, lines);
         assert_eq!(parse_old(b"0 0 0 1 0 4194304"), parse(b"1 A 0 0 0 1 0 4194304").map(|(_, slot)| slot));
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 7, 10, 255, 4_194_304, u64::MAX] {
+            let mut out = Vec::new();
+            write_number(&mut out, number);
+            assert_eq!(out, number.to_string().into_bytes());
+        }
     }
 
     #[test]

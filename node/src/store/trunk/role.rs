@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use protocol::Status;
@@ -12,7 +12,7 @@ use protocol::config::trunk_conf::TrunkConf;
 use protocol::file_id::StorePathIndex;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::super::layout::unix_seconds;
 use super::super::{Inner, Store, StoreError};
@@ -21,9 +21,6 @@ use super::log::TrunkLog;
 use super::server::Server;
 use super::slot::{Slot, SlotRules};
 use super::{snapshot, start};
-
-/// The log is on the disk that soon.
-const TEND: Duration = Duration::from_secs(1);
 
 /// The trunk server of the group, when it is another member: commands 27, 28 and 29 to it.
 pub trait TrunkClient: Send + Sync + 'static {
@@ -284,37 +281,30 @@ impl Trunk {
         self.inner().trunk.log.directory()
     }
 
-    /// Tends the log and gives slots back to the member that gave them, until `stop` is cancelled.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Gives slots back to the member that gave them, until `stop` is cancelled.
+    pub async fn give_back(self, stop: CancellationToken) {
         let taken = self.inner().trunk.returning.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut returning) = taken else { return };
-        let mut timer = tokio::time::interval(TEND);
         loop {
-            tokio::select! {
+            let (server, slot, why) = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = timer.tick() => {
-                    let own = self.clone();
-                    match tokio::task::spawn_blocking(move || own.tend()).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => error!(%error, "the trunk binlog is not on the disk, will be tried again"),
-                        Err(error) => error!(%error, "tending the trunk binlog failed"),
-                    }
-                }
-                Some((server, slot, why)) = returning.recv() => {
-                    let told = match why {
-                        Return::Unused => server.confirm(slot, Status::EIO).await,
-                        Return::Occupied => server.confirm(slot, Status::EEXIST).await,
-                        Return::Free => server.free(slot).await,
-                    };
-                    if let Err(status) = told {
-                        warn!(?slot, %status, "the trunk server does not take space back, which is lost");
-                    }
-                }
+                returned = returning.recv() => match returned {
+                    Some(returned) => returned,
+                    None => return,
+                },
+            };
+            let told = match why {
+                Return::Unused => server.confirm(slot, Status::EIO).await,
+                Return::Occupied => server.confirm(slot, Status::EEXIST).await,
+                Return::Free => server.free(slot).await,
+            };
+            if let Err(status) = told {
+                warn!(?slot, %status, "the trunk server does not take space back, which is lost");
             }
         }
     }
 
-    /// Puts the log on the disk and looks again at slots that were not free.
+    /// Puts the log on the disk and looks again at slots that were not free; to be called every second.
     pub fn tend(&self) -> io::Result<()> {
         let trunk = &self.inner().trunk;
         if let Some(server) = trunk.server().as_mut() {

@@ -28,6 +28,9 @@ const SLOT_TRIES: u32 = 16;
 /// How long a slot is left alone in which another file was found: its deletion is on its way from another member.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Such slots that are looked at again in one go, while uploads wait.
+const LOOKS: usize = 64;
+
 /// The state of the role.
 pub(super) struct Server {
     pub(super) free: FreeList,
@@ -158,11 +161,9 @@ impl Server {
     /// Looks again at slots that were not free yet. Blocking.
     pub(super) fn look_again(&mut self, inner: &Inner) {
         let now = Instant::now();
-        while let Some((slot, since)) = self.set_aside.front().copied() {
-            if now.duration_since(since) < PAUSE {
-                return;
-            }
-            self.set_aside.pop_front();
+        for _ in 0..LOOKS {
+            let due = |(_, since): &mut (Slot, Instant)| now.duration_since(*since) >= PAUSE;
+            let Some((slot, _)) = self.set_aside.pop_front_if(due) else { return };
             match open(inner, &slot).and_then(|container| container.is_zero(slot.at)) {
                 Ok(true) => {
                     self.free.give_back(&slot, Content::Unknown);

@@ -38,7 +38,7 @@ pub(super) fn start(inner: &Inner, rules: SlotRules) -> Result<Server, StoreErro
     if rules.merges {
         records.extend(free.merge().iter().flat_map(merging));
     }
-    let mut look = Look { inner, rules, free, records };
+    let mut look = Look { inner, rules, free, records, never_came: Vec::new() };
     look.at_binlog()?;
     if rules.checks_at_start {
         look.at_all();
@@ -114,6 +114,8 @@ struct Look<'a> {
     inner: &'a Inner,
     rules: SlotRules,
     free: FreeList,
+    /// Slots of recorded files that are not in them.
+    never_came: Vec<Slot>,
     /// What the log has to hear of it.
     records: Vec<(Turn, Slot)>,
 }
@@ -132,6 +134,12 @@ impl Look<'_> {
                 }
             }
         }
+        // When all that is in use is known: it may be a part of such a slot.
+        for slot in std::mem::take(&mut self.never_came) {
+            if let Err(error) = self.clean(&slot) {
+                warn!(?slot, %error, "what a crash left of a file cannot be removed");
+            }
+        }
         Ok(())
     }
 
@@ -142,8 +150,8 @@ impl Look<'_> {
         }
         if member::open(self.inner, name, at).is_ok() {
             self.carve(&slot);
-        } else if let Err(error) = self.clean(&slot) {
-            warn!(%name, %error, "what a crash left of a file cannot be removed");
+        } else {
+            self.never_came.push(slot);
         }
     }
 
@@ -154,13 +162,16 @@ impl Look<'_> {
 
     /// A file whose header is not there never was: what is there of its content must not be taken for another's.
     fn clean(&self, slot: &Slot) -> io::Result<()> {
+        if !self.free.contains(slot) {
+            return Ok(());
+        }
         let container = match open(self.inner, slot) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             outcome => outcome?,
         };
         let mut header = [0; HEADER_LEN as usize];
         container.file.read_exact_at(&mut header, slot.at.offset.into())?;
-        if self.free.contains(slot) && header == [0; HEADER_LEN as usize] && !container.is_zero(slot.at)? {
+        if header == [0; HEADER_LEN as usize] && !container.is_zero(slot.at)? {
             container.zero(slot.at)?;
         }
         Ok(())

@@ -61,7 +61,7 @@ async fn slots_of_another_member_are_filled_and_freed() {
     let store = open(directory.path(), "", "");
     store.trunk().follow(Some(Arc::clone(&other) as Arc<dyn TrunkClient>));
     let stop = CancellationToken::new();
-    let running = tokio::spawn(store.trunk().run(stop.clone()));
+    let running = tokio::spawn(store.trunk().give_back(stop.clone()));
     let name = put(&store, "of another").await;
     assert_eq!(slot(&name), TrunkSlot { file_id: 1, offset: 0, size: 256 });
     assert_eq!(member(&directory.path().join("data"), &name).unwrap(), b"of another");
@@ -93,7 +93,7 @@ async fn what_the_other_member_does_not_confirm_becomes_a_file_of_its_own() {
     let store = open(directory.path(), "", "");
     store.trunk().follow(Some(Arc::clone(&other) as Arc<dyn TrunkClient>));
     let stop = CancellationToken::new();
-    let running = tokio::spawn(store.trunk().run(stop.clone()));
+    let running = tokio::spawn(store.trunk().give_back(stop.clone()));
     let name = put(&store, "x").await;
     assert!(is_own(&name));
     assert_eq!(read(&store, &name).await.unwrap(), b"x");

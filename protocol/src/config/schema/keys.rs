@@ -17,6 +17,7 @@ const FASTDHT: &str =
 const OBSOLETE: &str = "nginx's module sends no content type if this is false; here there always is one";
 const SERVED_BY_STORAGES: &str =
     "file URLs are served by storages and gateways; the key counts in storage.conf and http.conf";
+const NOT_BY_FDFS: &str = "FastDFS's storages do as it says; fdfs's make trunk files when they need them, and keep them and their log";
 const SAMPLE_URLS: &str = "FastDFS's test tools print URLs with tokens then; these print them without";
 
 const fn key(name: &'static str, kind: Kind, files: Files) -> Key {
@@ -187,17 +188,17 @@ pub(super) static KEYS: &[Key] = &[
     noted("slot_max_size", Bytes, T, FROM_TRACKER),
     noted("trunk_file_size", Bytes, T, FROM_TRACKER),
     noted("trunk_alloc_alignment_size", Int, T, FROM_TRACKER),
-    noted("trunk_create_file_advance", Bool, T, FROM_TRACKER),
-    noted("trunk_create_file_time_base", Time, T, FROM_TRACKER),
-    noted("trunk_compress_binlog_time_base", Time, T, FROM_TRACKER),
-    noted("trunk_create_file_interval", Seconds, T, FROM_TRACKER),
-    noted("trunk_compress_binlog_min_interval", Seconds, T, FROM_TRACKER),
-    noted("trunk_compress_binlog_interval", Seconds, T, FROM_TRACKER),
-    noted("trunk_create_file_space_threshold", Bytes, T, FROM_TRACKER),
+    noted("trunk_create_file_advance", Bool, T, NOT_BY_FDFS),
+    noted("trunk_create_file_time_base", Time, T, NOT_BY_FDFS),
+    noted("trunk_compress_binlog_time_base", Time, T, NOT_BY_FDFS),
+    noted("trunk_create_file_interval", Seconds, T, NOT_BY_FDFS),
+    noted("trunk_compress_binlog_min_interval", Seconds, T, NOT_BY_FDFS),
+    noted("trunk_compress_binlog_interval", Seconds, T, NOT_BY_FDFS),
+    noted("trunk_create_file_space_threshold", Bytes, T, NOT_BY_FDFS),
     noted("trunk_init_check_occupying", Bool, T, FROM_TRACKER),
     noted("trunk_init_reload_from_binlog", Bool, T, FROM_TRACKER),
     noted("trunk_free_space_merge", Bool, T, FROM_TRACKER),
-    noted("delete_unused_trunk_files", Bool, T, FROM_TRACKER),
+    noted("delete_unused_trunk_files", Bool, T, NOT_BY_FDFS),
     noted("trunk_binlog_max_backups", Int, T, FROM_TRACKER),
     noted("use_storage_id", Bool, T.or(C).or(M), FROM_TRACKER),
     noted("storage_ids_filename", Text, T.or(C).or(M), FROM_TRACKER),
