@@ -50,6 +50,7 @@ pub mod server;
 mod settings;
 pub mod signed_url;
 mod site;
+mod socket;
 mod token;
 mod validators;
 mod visit;

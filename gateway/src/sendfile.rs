@@ -11,15 +11,15 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Buf;
-use hyper_util::rt::TokioIo;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+
+use crate::socket::Socket;
 
 /// Longest piece.
 pub(crate) const PIECE: usize = 1 << 20;
@@ -71,12 +71,12 @@ impl FileQueue {
     }
 
     /// Sends bytes of the piece that a slice stands for. It has to be the next one.
-    fn send(&self, stream: &TcpStream, slot: usize, len: usize) -> io::Result<usize> {
+    fn send(&self, socket: BorrowedFd<'_>, slot: usize, len: usize) -> io::Result<usize> {
         let mut queue = self.lock();
         let Some(piece) = queue.pieces.front_mut().filter(|piece| piece.slot == slot) else {
             return Err(io::Error::other("pieces of files are out of order"));
         };
-        let sent = rustix::fs::sendfile(stream, &piece.file, Some(&mut piece.offset), len.min(piece.left))?;
+        let sent = rustix::fs::sendfile(socket, &piece.file, Some(&mut piece.offset), len.min(piece.left))?;
         if sent == 0 {
             // The length was promised; only the end of the connection tells the client.
             return Err(io::Error::new(
@@ -89,6 +89,30 @@ impl FileQueue {
             queue.pieces.pop_front();
         }
         Ok(sent)
+    }
+
+    /// Sends slices, and then of the piece that another one stands for, as far as the socket takes them.
+    fn send_after(
+        &self,
+        before: &[IoSlice<'_>],
+        socket: BorrowedFd<'_>,
+        slot: usize,
+        len: usize,
+    ) -> io::Result<usize> {
+        let head: usize = before.iter().map(|slice| slice.len()).sum();
+        if head > 0 {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            let sent = sendmsg(socket, before, &mut SendAncillaryBuffer::default(), flags)?;
+            if sent < head {
+                return Ok(sent);
+            }
+        }
+        match self.send(socket, slot, len) {
+            Ok(sent) => Ok(head + sent),
+            // The socket is full; the next call says so.
+            Err(error) if head > 0 && error.kind() == io::ErrorKind::WouldBlock => Ok(head),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -128,42 +152,23 @@ impl Drop for FilePiece {
 /// A clear-text connection that sends pieces of files by `sendfile`.
 #[derive(Debug)]
 pub(crate) struct FileIo {
-    io: TokioIo<TcpStream>,
+    socket: Socket,
     queue: FileQueue,
 }
 
 impl FileIo {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { io: TokioIo::new(stream), queue: FileQueue::default() }
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, queue: FileQueue::default() }
     }
 
     /// The socket, with nothing of a file left to send.
-    pub(crate) fn into_inner(self) -> TcpStream {
-        self.io.into_inner()
+    pub(crate) fn into_inner(self) -> Socket {
+        self.socket
     }
 
     /// For bodies of answers on this connection. They must be written vectored.
     pub(crate) fn queue(&self) -> FileQueue {
         self.queue.clone()
-    }
-
-    /// Sends the slices up to and including the first that stands for a piece, as far as the socket takes them.
-    fn send(&self, before: &[IoSlice<'_>], slot: usize, len: usize) -> io::Result<usize> {
-        let stream = self.io.inner();
-        let head: usize = before.iter().map(|slice| slice.len()).sum();
-        if head > 0 {
-            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-            let sent = sendmsg(stream, before, &mut SendAncillaryBuffer::default(), flags)?;
-            if sent < head {
-                return Ok(sent);
-            }
-        }
-        match self.queue.send(stream, slot, len) {
-            Ok(sent) => Ok(head + sent),
-            // The socket is full; the next call says so.
-            Err(error) if head > 0 && error.kind() == io::ErrorKind::WouldBlock => Ok(head),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -173,7 +178,7 @@ impl hyper::rt::Read for FileIo {
         context: &mut Context<'_>,
         buffer: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        Pin::new(&mut self.socket).poll_read(context, buffer)
     }
 }
 
@@ -193,24 +198,17 @@ impl hyper::rt::Write for FileIo {
     ) -> Poll<io::Result<usize>> {
         let file = slices.iter().enumerate().find_map(|(at, slice)| Some((at, slot_of(slice)?, slice.len())));
         let Some((at, slot, len)) = file else {
-            return Pin::new(&mut self.io).poll_write_vectored(context, slices);
+            return Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         };
-        loop {
-            ready!(self.io.inner().poll_write_ready(context))?;
-            let sent = self.io.inner().try_io(Interest::WRITABLE, || self.send(&slices[..at], slot, len));
-            match sent {
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                sent => return Poll::Ready(sent),
-            }
-        }
+        let Self { socket, queue } = &mut *self;
+        socket.poll_write_by(context, |socket| queue.send_after(&slices[..at], socket, slot, len))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        Pin::new(&mut self.socket).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }

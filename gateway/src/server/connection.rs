@@ -10,7 +10,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +24,7 @@ use super::requests::Requests;
 use super::rewind::Rewind;
 use super::{App, HttpLimits, http2};
 use crate::sendfile::{FileIo, FileQueue};
+use crate::socket::Socket;
 
 /// Most bytes of a body that one read takes in, the same when many connections are awake, and what all together may take in
 /// so. Heads have a limit of their own.
@@ -72,24 +72,26 @@ impl<A: App> Serving<A> {
     /// Serves in clear text until the end.
     ///
     /// No `async fn`, which would have room for its arguments twice.
-    pub(super) fn clear(self, stream: TcpStream) -> impl Future<Output = ()> + Send {
-        let io = FileIo::new(stream);
+    pub(super) fn clear(self, socket: Socket) -> impl Future<Output = ()> + Send {
+        let io = FileIo::new(socket);
         let queue = io.queue();
         async move {
             let end = self.http1(io, Some(&queue)).await;
             if end.is_http2() && self.requests.limits.http2 {
                 let io = Rewind::new(end.unread, end.io.into_inner());
                 Box::pin(http2::serve(self, io)).await;
-            } else {
-                let mut stream = end.io.into_inner().into_inner();
+            } else if self.owes_farewell(&end.why)
+                && let Ok(mut stream) = end.io.into_inner().into_inner().into_watched()
+            {
                 self.part(end.why, &mut stream).await;
             }
         }
     }
 
     /// Serves by TLS until the end.
-    pub(super) async fn secure(self, stream: TcpStream, tls: Arc<ServerConfig>) {
+    pub(super) async fn secure(self, socket: Socket, tls: Arc<ServerConfig>) {
         let peer = self.requests.from.peer;
+        let Ok(stream) = socket.into_watched() else { return };
         let handshake = TlsAcceptor::from(tls).accept(stream);
         let stream = tokio::select! {
             shaken = timeout(self.requests.limits.header_timeout, handshake) => match shaken {
@@ -171,17 +173,27 @@ impl<A: App> Serving<A> {
         End { io: parts.io, unread: parts.read_buf, why }
     }
 
+    /// Whether the client may still be sending, or has to be told why the connection ends.
+    fn owes_farewell(&self, why: &Why) -> bool {
+        match why {
+            Why::SlowHead | Why::Unreadable => true,
+            Why::Done => self.requests.phase.has_unread(),
+            Why::Asleep(_) | Why::Broken => false,
+        }
+    }
+
     /// Lets a client that may still be sending read its last answer.
     async fn part<S>(&self, why: Why, stream: &mut S)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
+        if !self.owes_farewell(&why) {
+            return;
+        }
         let farewell = async {
             match why {
                 Why::SlowHead => send(stream, SLOW_HEAD).await,
-                Why::Unreadable => linger(stream).await,
-                Why::Done if self.requests.phase.has_unread() => linger(stream).await,
-                Why::Done | Why::Asleep(_) | Why::Broken => {}
+                _ => linger(stream).await,
             }
         };
         tokio::select! {

@@ -2,15 +2,17 @@
 
 use std::future::{Future, ready};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream as Accepted};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use protocol::config::web_conf::ListenOn;
-use rustix::net::sockopt;
+use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::Interest;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,6 +24,7 @@ use super::places::Place;
 use super::proxy_protocol::{self, Proxied};
 use super::requests::Requests;
 use super::{App, Connection, Edge, HttpLimits, refusal};
+use crate::socket::Socket;
 
 /// Pause after an accept that failed: for want of descriptors, most likely.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -34,9 +37,31 @@ const UNSENT: u32 = 512 << 10;
 /// A bound HTTP listener.
 #[derive(Debug)]
 pub struct HttpServer {
-    listener: TcpListener,
+    listener: Listener,
+    /// What all connections have here, unless it listens on all addresses.
+    local: Option<SocketAddr>,
     on: ListenOn,
     edge: Edge,
+}
+
+/// A listening socket. What it accepts is not watched yet, as tokio's listener would do at once, so tokio is told of a stream:
+/// all that it does with that is to watch a descriptor.
+#[derive(Debug)]
+struct Listener(TcpStream);
+
+impl Listener {
+    fn watch(listener: TcpListener) -> io::Result<Self> {
+        TcpStream::from_std(OwnedFd::from(listener).into()).map(Self)
+    }
+
+    /// The next connection, with the address of its other end.
+    async fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let accept = || Ok(acceptfrom_with(&self.0, flags)?);
+        let (socket, peer) = self.0.async_io(Interest::READABLE, accept).await?;
+        let peer = peer.ok_or(io::ErrorKind::NotConnected)?;
+        Ok((socket.into(), peer.try_into()?))
+    }
 }
 
 impl HttpServer {
@@ -46,12 +71,14 @@ impl HttpServer {
     }
 
     pub(super) fn over(edge: Edge, on: ListenOn) -> io::Result<Self> {
-        Ok(Self { listener: listen(on.address, &edge.limits())?, on, edge })
+        let listener = listen(on.address, &edge.limits())?;
+        let local = Some(listener.local_addr()?).filter(|local| !local.ip().is_unspecified());
+        Ok(Self { listener: Listener::watch(listener)?, local, on, edge })
     }
 
     /// The address that clients connect to.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listener.0.local_addr()
     }
 
     /// Serves until `stop` is cancelled. Then idle connections end, requests under way finish, and what is left after
@@ -78,7 +105,7 @@ impl HttpServer {
             if limits.send_timeout != send_timeout {
                 send_timeout = limits.send_timeout;
                 // From the next connection on; this one has inherited what was.
-                let _ = set_send_timeout(&self.listener, send_timeout);
+                let _ = set_send_timeout(&self.listener.0, send_timeout);
             }
             let Some(place) = self.edge.take_place(&limits) else {
                 // Once a second will do while a flood is on.
@@ -89,7 +116,7 @@ impl HttpServer {
                 self.refuse(stream);
                 continue;
             };
-            let Ok(local) = stream.local_addr() else { continue };
+            let Ok(local) = self.local.map_or_else(|| stream.local_addr(), Ok) else { continue };
             let from = Connection {
                 peer: canonical(peer),
                 local: canonical(local),
@@ -100,7 +127,7 @@ impl HttpServer {
             let serving =
                 Serving { requests, stop: stop.clone(), tasks: tasks.clone(), doze: Arc::clone(&doze) };
             // Boxed, because a task that has it in a `select!` has room for it twice.
-            let work = Box::pin(serve(serving, stream, self.on, self.edge.clone(), place));
+            let work = Box::pin(serve(serving, Socket::new(stream), self.on, self.edge.clone(), place));
             let abort = abort.clone();
             tasks.spawn(async move {
                 tokio::select! {
@@ -119,7 +146,7 @@ impl HttpServer {
     }
 
     /// A client that expects TLS would not understand an answer.
-    fn refuse(&self, stream: TcpStream) {
+    fn refuse(&self, stream: Accepted) {
         if !self.on.ssl {
             refusal::send_at_once(stream, refusal::NO_PLACE);
         }
@@ -129,17 +156,18 @@ impl HttpServer {
 /// Serves a connection, once it is known whose it is.
 fn serve<A: App>(
     mut serving: Serving<A>,
-    mut stream: TcpStream,
+    socket: Socket,
     on: ListenOn,
     edge: Edge,
     place: Place,
 ) -> impl Future<Output = ()> + Send {
     if !on.proxy_protocol {
-        return begin(serving, stream, on, &edge, place).left_future();
+        return begin(serving, socket, on, &edge, place).left_future();
     }
     let learned = async move {
+        let Ok(mut stream) = socket.into_watched() else { return };
         if learn_client(&mut serving, &mut stream).await {
-            begin(serving, stream, on, &edge, place).await;
+            begin(serving, Socket::watched(stream), on, &edge, place).await;
         }
     };
     learned.boxed().right_future()
@@ -149,7 +177,7 @@ fn serve<A: App>(
 /// a handshake, nor any for what is rare.
 fn begin<A: App>(
     serving: Serving<A>,
-    mut stream: TcpStream,
+    socket: Socket,
     on: ListenOn,
     edge: &Edge,
     mut place: Place,
@@ -160,15 +188,17 @@ fn begin<A: App>(
         _ if !has_place => {
             debug!(peer = %from.peer, "connection refused, the address has enough");
             let refused = async move {
-                if !on.ssl {
+                if !on.ssl
+                    && let Ok(mut stream) = socket.into_watched()
+                {
                     refusal::send(&mut stream, refusal::NO_PLACE_FOR_ADDRESS).await;
                 }
             };
             refused.boxed().right_future()
         }
-        (true, Some(tls)) => serving.secure(stream, Arc::clone(tls)).boxed().right_future(),
+        (true, Some(tls)) => serving.secure(socket, Arc::clone(tls)).boxed().right_future(),
         (true, None) => ready(()).boxed().right_future(),
-        (false, _) => serving.clear(stream).left_future(),
+        (false, _) => serving.clear(socket).left_future(),
     };
     served.map(move |()| drop(place))
 }
@@ -206,7 +236,7 @@ fn listen(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpListener> {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     socket.bind(address)?;
-    let listener = socket.listen(limits.backlog)?;
+    let listener = socket.listen(limits.backlog)?.into_std()?;
     set_send_timeout(&listener, limits.send_timeout)?;
     SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
     Ok(listener)
@@ -214,7 +244,7 @@ fn listen(address: SocketAddr, limits: &HttpLimits) -> io::Result<TcpListener> {
 
 /// Ends connections whose reader has taken nothing for so long (`TCP_USER_TIMEOUT`). The kernel alone knows: a send buffer of
 /// megabytes is writable again only when a third of it has gone, which a slow reader needs minutes for.
-fn set_send_timeout(listener: &TcpListener, longest: Duration) -> io::Result<()> {
+fn set_send_timeout(listener: impl AsFd, longest: Duration) -> io::Result<()> {
     let milliseconds = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
     Ok(sockopt::set_tcp_user_timeout(listener, milliseconds)?)
 }

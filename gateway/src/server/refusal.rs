@@ -1,13 +1,13 @@
 //! Answers that are given without a request, and how a connection ends while its client may still be sending.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, SystemTime};
 
 use axum::response::{IntoResponse, Response};
 use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::body::Body;
@@ -77,8 +77,7 @@ where
 }
 
 /// Sends such an answer as far as the socket takes it now, and ends the connection: where there is no place, nobody waits.
-pub(super) fn send_at_once(stream: TcpStream, answer: (StatusCode, &'static str, &str)) {
-    let Ok(mut stream) = stream.into_std() else { return };
+pub(super) fn send_at_once(mut stream: TcpStream, answer: (StatusCode, &'static str, &str)) {
     // What is unread when the socket closes would reset the connection.
     let mut request = [0_u8; 4096];
     let _ = stream.read(&mut request);
