@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use bytes::Buf;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
-use crate::socket::Socket;
+use crate::socket::{Ends, Socket};
 
 /// Longest piece.
 pub(crate) const PIECE: usize = 1 << 20;
@@ -169,6 +169,12 @@ impl FileIo {
     /// For bodies of answers on this connection. They must be written vectored.
     pub(crate) fn queue(&self) -> FileQueue {
         self.queue.clone()
+    }
+}
+
+impl Ends for FileIo {
+    fn expect_close(&mut self) {
+        self.socket.expect_close();
     }
 }
 

@@ -16,13 +16,28 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// Most bytes that are read before the socket is watched. Who has room for more has a body to read, and will wait.
 const FIRST_READ: usize = 4096;
 
 /// The connection.
 #[derive(Debug)]
-pub(crate) struct Socket(State);
+pub(crate) struct Socket {
+    state: State,
+    flags: SendFlags,
+}
+
+/// A connection that can be told of its end.
+pub(crate) trait Ends {
+    /// Says that it is closed as soon as what comes now is written: the end may go in one packet with that.
+    fn expect_close(&mut self);
+}
+
+/// A record of TLS goes when it is written.
+impl Ends for TokioIo<TlsStream<TcpStream>> {
+    fn expect_close(&mut self) {}
+}
 
 #[derive(Debug)]
 enum State {
@@ -35,30 +50,38 @@ enum State {
 impl Socket {
     /// A connection that was just accepted. It has to be non-blocking.
     pub(crate) fn new(stream: Unwatched) -> Self {
-        Self(State::Unwatched(stream))
+        Self::with(State::Unwatched(stream))
+    }
+
+    fn with(state: State) -> Self {
+        Self { state, flags: SendFlags::NOSIGNAL }
+    }
+
+    pub(crate) fn expect_close(&mut self) {
+        self.flags |= SendFlags::MORE;
     }
 
     /// A connection that somebody had to wait for before.
     pub(crate) fn watched(stream: TcpStream) -> Self {
-        Self(State::Watched(TokioIo::new(stream)))
+        Self::with(State::Watched(TokioIo::new(stream)))
     }
 
     /// The stream, watched.
     pub(crate) fn into_watched(mut self) -> io::Result<TcpStream> {
         self.watch()?;
-        match self.0 {
+        match self.state {
             State::Watched(io) => Ok(io.into_inner()),
             State::Unwatched(_) | State::Lost => Err(lost()),
         }
     }
 
     fn watch(&mut self) -> io::Result<&mut TokioIo<TcpStream>> {
-        if let State::Unwatched(_) = self.0
-            && let State::Unwatched(stream) = std::mem::replace(&mut self.0, State::Lost)
+        if let State::Unwatched(_) = self.state
+            && let State::Unwatched(stream) = std::mem::replace(&mut self.state, State::Lost)
         {
-            self.0 = State::Watched(TokioIo::new(TcpStream::from_std(stream)?));
+            self.state = State::Watched(TokioIo::new(TcpStream::from_std(stream)?));
         }
-        match &mut self.0 {
+        match &mut self.state {
             State::Watched(io) => Ok(io),
             State::Unwatched(_) | State::Lost => Err(lost()),
         }
@@ -70,7 +93,7 @@ impl Socket {
         context: &mut Context<'_>,
         mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        if let State::Unwatched(stream) = &self.0
+        if let State::Unwatched(stream) = &self.state
             && let Some(done) = now(|| call(stream.as_fd()))
         {
             return Poll::Ready(done);
@@ -106,7 +129,7 @@ impl Read for Socket {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if let State::Unwatched(stream) = &self.0
+        if let State::Unwatched(stream) = &self.state
             && buffer.remaining() <= FIRST_READ
         {
             let mut room = [const { MaybeUninit::uninit() }; FIRST_READ];
@@ -138,11 +161,14 @@ impl Write for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let State::Watched(io) = &mut self.0 {
+        let flags = self.flags;
+        if flags == SendFlags::NOSIGNAL
+            && let State::Watched(io) = &mut self.state
+        {
             return Pin::new(io).poll_write_vectored(context, slices);
         }
         self.poll_write_by(context, |socket| {
-            Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+            Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)?)
         })
     }
 
@@ -152,7 +178,7 @@ impl Write for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.state {
             State::Unwatched(stream) => Poll::Ready(stream.shutdown(Shutdown::Write)),
             State::Watched(io) => Pin::new(io).poll_shutdown(context),
             State::Lost => Poll::Ready(Err(lost())),

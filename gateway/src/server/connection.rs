@@ -24,7 +24,7 @@ use super::requests::Requests;
 use super::rewind::Rewind;
 use super::{App, HttpLimits, http2};
 use crate::sendfile::{FileIo, FileQueue};
-use crate::socket::Socket;
+use crate::socket::{Ends, Socket};
 
 /// Most bytes of a body that one read takes in, the same when many connections are awake, and what all together may take in
 /// so. Heads have a limit of their own.
@@ -112,7 +112,7 @@ impl<A: App> Serving<A> {
     /// Serves HTTP/1.1 to the end. Only a clear-text connection has a queue of files.
     async fn http1<S>(&self, mut io: S, queue: Option<&FileQueue>) -> End<S>
     where
-        S: hyper::rt::Read + hyper::rt::Write + Unpin,
+        S: hyper::rt::Read + hyper::rt::Write + Ends + Unpin,
     {
         let patience = self.requests.limits.patience();
         let (mut unread, mut since) = (Bytes::new(), Instant::now());

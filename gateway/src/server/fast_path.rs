@@ -22,6 +22,7 @@ use super::plain_get::PlainGet;
 use crate::at_hand::AtHand;
 use crate::body::{Body, Data};
 use crate::sendfile::FileQueue;
+use crate::socket::Ends;
 
 /// Bytes that are read at a time. A head that is longer is hyper's.
 const HEAD: usize = 4096;
@@ -50,7 +51,7 @@ enum Said {
 }
 
 /// Answers until something else comes. The client has been silent since then.
-pub(super) async fn serve<A: App, S: Read + Write + Unpin>(
+pub(super) async fn serve<A: App, S: Read + Write + Ends + Unpin>(
     serving: &Serving<A>,
     io: &mut S,
     queue: Option<&FileQueue>,
@@ -82,6 +83,9 @@ pub(super) async fn serve<A: App, S: Read + Write + Unpin>(
             Said::Plain { answer, is_last, unread: rest } => {
                 phase.count();
                 unread = rest;
+                if is_last && unread.is_empty() {
+                    io.expect_close();
+                }
                 let mut reply = Reply::new(answer, queue, is_last);
                 let sent = poll_fn(|context| reply.poll_send(io, context)).await;
                 sent.is_err() || is_last
