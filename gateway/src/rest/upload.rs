@@ -39,8 +39,8 @@ use crate::settings::Settings;
 
 /// Bodies up to this length are stored in one go.
 const SMALL: u64 = 256 * 1024;
-/// Pieces that larger bodies are written in.
-pub(crate) const PIECE: usize = 256 * 1024;
+/// Pieces that larger bodies are written in. What is read in one go and written at once is still in the processor's cache.
+pub(crate) const PIECE: usize = 128 * 1024;
 /// Pieces of small bodies that are shorter are joined.
 const SHORT: usize = 4 * 1024;
 

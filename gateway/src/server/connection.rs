@@ -28,7 +28,7 @@ use crate::socket::{Ends, Socket};
 
 /// Most bytes of a body that one read takes in, the same when many connections are awake, and what all together may take in
 /// so. Heads have a limit of their own.
-const READ_BUFFER: usize = 256 * 1024;
+const READ_BUFFER: usize = 128 * 1024;
 const SMALL_READ_BUFFER: usize = 16 * 1024;
 const READ_BUFFERS: usize = 16 << 20;
 

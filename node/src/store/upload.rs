@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crc32fast::Hasher;
+use futures_util::FutureExt;
 use gateway::files::{Committed, UploadKind, UploadSpec, WriteError};
 use protocol::LogicName;
 use protocol::config::params::StorePathChoice;
@@ -21,6 +22,10 @@ use super::{Inner, Store, StorePath, io_failed};
 
 /// Of names that leave no room for `-m`.
 pub(super) const TOO_LONG: &str = "the name is too long to have metadata";
+
+/// The first bytes of a file, which are written where they arrive if the disk is quick. What is larger soon takes more than
+/// the kernel keeps in memory.
+const IN_PLACE: u64 = 4 << 20;
 
 /// What the new file will be called.
 pub(super) enum Naming {
@@ -196,7 +201,8 @@ impl Upload {
             return Err(WriteError::Invalid("the upload failed before"));
         };
         self.place.store.counters.file_writes.asked(1);
-        let written = self.place.path.pool.run(move || {
+        let is_short = open.len < IN_PLACE;
+        let write = move || {
             open.crc.update(&chunk);
             open.len += chunk.len() as u64;
             match &mut open.body {
@@ -206,7 +212,10 @@ impl Upload {
                 Body::Slot(draft) => draft.write(&[chunk])?,
             }
             Ok(open)
-        });
+        };
+        let pool = &self.place.path.pool;
+        let written =
+            if is_short { pool.run_short(write).left_future() } else { pool.run(write).right_future() };
         let open = written.await.map_err(gone)??;
         self.place.store.counters.file_writes.done(1);
         self.open = Some(open);
