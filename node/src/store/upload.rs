@@ -79,7 +79,7 @@ impl Store {
         let place = self.place(&spec).await?;
         let path = Arc::clone(&place.path);
         let begin = move || place.begin(spec.len).map(|body| (place, body));
-        let (place, body) = path.pool.run(begin).await.map_err(gone)??;
+        let (place, body) = path.pool.run_short(begin).await.map_err(gone)??;
         Ok(Upload { place, open: Some(Open { body, crc: Hasher::new(), len: 0 }) })
     }
 
@@ -230,12 +230,15 @@ impl Upload {
         let place = self.place;
         let path = Arc::clone(&place.path);
         let lock = place.lock().await;
+        let is_short = open.len <= IN_PLACE;
         let job = move || {
             let made = place.commit(open);
             drop(lock);
             made
         };
-        path.pool.run(job).await.map_err(gone)?
+        let made =
+            if is_short { path.pool.run_short(job).left_future() } else { path.pool.run(job).right_future() };
+        made.await.map_err(gone)?
     }
 }
 
