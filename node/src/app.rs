@@ -308,7 +308,7 @@ async fn sweep_uploads(store: Store, expiration: Duration, stop: CancellationTok
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => store.sweep_partials().await,
+            _ = timer.tick() => store.sweep_partials(expiration).await,
         }
     }
 }

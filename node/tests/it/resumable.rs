@@ -82,6 +82,9 @@ fn open(base: &Path, more: &str) -> Store {
     store
 }
 
+/// How long uploads are remembered that nobody goes on with.
+const EXPIRATION: Duration = Duration::from_secs(3600);
+
 fn later() -> i64 {
     now() + 3600
 }
@@ -264,11 +267,11 @@ async fn what_expired_is_removed_and_what_is_in_use_is_not() {
     .unwrap();
     let held = alone.store.open(used).await;
     fs::write(alone.state(used), text).unwrap();
-    alone.store.sweep_partials().await;
+    alone.store.sweep_partials(EXPIRATION).await;
     assert!(!alone.part(old).exists() && !alone.state(old).exists());
     assert!(alone.part(used).exists() && alone.part(young).exists());
     drop(held);
-    alone.store.sweep_partials().await;
+    alone.store.sweep_partials(EXPIRATION).await;
     assert!(!alone.part(used).exists() && alone.part(young).exists());
 }
 
@@ -277,12 +280,38 @@ async fn what_a_kill_left_without_a_state_is_removed_after_a_while() {
     let alone = Alone::open("");
     let id = alone.begun(whole(9), b"hello").await;
     fs::remove_file(alone.state(id)).unwrap();
-    alone.store.sweep_partials().await;
+    alone.store.sweep_partials(EXPIRATION).await;
     assert!(alone.part(id).exists(), "it may be just being made");
     let file = fs::OpenOptions::new().write(true).open(alone.part(id)).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
-    alone.store.sweep_partials().await;
+    alone.store.sweep_partials(EXPIRATION).await;
     assert!(!alone.part(id).exists());
+}
+
+/// Nobody can tell when its time is over, and it would lie there for ever.
+#[tokio::test]
+async fn what_has_a_state_that_cannot_be_read_is_removed_when_nothing_was_done_to_it_for_long() {
+    let alone = Alone::open("");
+    let uploads = [alone.begun(whole(9), b"hello").await, alone.begun(whole(9), b"hello").await];
+    let age = |path: std::path::PathBuf| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - 2 * EXPIRATION).unwrap();
+    };
+    fs::write(alone.state(uploads[0]), b"version=99\n").unwrap();
+    fs::write(alone.state(uploads[1]), b"\xff").unwrap();
+    for id in uploads {
+        assert!(alone.store.open(id).await.is_err());
+        age(alone.state(id));
+        alone.store.sweep_partials(EXPIRATION).await;
+        assert!(alone.part(id).exists(), "content came lately");
+        age(alone.part(id));
+        fs::write(alone.state(id), b"version=98\n").unwrap();
+        alone.store.sweep_partials(EXPIRATION).await;
+        assert!(alone.state(id).exists(), "its state was written lately");
+        age(alone.state(id));
+        alone.store.sweep_partials(EXPIRATION).await;
+        assert!(!alone.part(id).exists() && !alone.state(id).exists());
+    }
 }
 
 #[tokio::test]

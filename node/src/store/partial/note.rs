@@ -32,7 +32,8 @@ pub(super) struct Note {
     pub(super) naming: Option<String>,
 }
 
-fn name(id: PartialId) -> String {
+/// Where that of an upload lies, below `data`.
+pub(super) fn name(id: PartialId) -> String {
     format!("{DIR}/{id}.state")
 }
 

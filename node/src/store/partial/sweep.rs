@@ -12,18 +12,19 @@ use super::super::data_dir::DataDir;
 use super::super::layout::unix_seconds;
 use super::super::locks::Locks;
 use super::super::{Inner, Store, StoreError};
-use super::note::Note;
+use super::note::{self, Note};
 use super::{DIR, content};
 
 /// Content without a state that is older than this belongs to no upload that is just being made.
 const GRACE: Duration = Duration::from_secs(3600);
 
 impl Store {
-    /// Removes the uploads whose time is over; those that somebody has stay.
-    pub async fn sweep_partials(&self) {
+    /// Removes the uploads whose time is over; those that somebody has stay. Of one whose state cannot be read nobody knows
+    /// when that is: it goes `expiration` after anything was done to it.
+    pub async fn sweep_partials(&self, expiration: Duration) {
         for path in &self.0.paths {
             let (store, on) = (Arc::clone(&self.0), Arc::clone(path));
-            let swept = path.pool.run(move || sweep(&store, &on.dir, SystemTime::now())).await;
+            let swept = path.pool.run(move || sweep(&store, &on.dir, expiration, SystemTime::now())).await;
             match swept {
                 Ok(Ok(0)) => {}
                 Ok(Ok(count)) => {
@@ -68,25 +69,46 @@ fn each(
     Ok(())
 }
 
-fn sweep(store: &Inner, dir: &DataDir, now: SystemTime) -> io::Result<usize> {
+fn sweep(store: &Inner, dir: &DataDir, expiration: Duration, now: SystemTime) -> io::Result<usize> {
     let mut count = 0;
     each(dir, |entry, id, kind| {
+        let mut unreadable = None;
         let is_over = match kind {
-            "state" => Note::load(dir, id).is_ok_and(|note| note.state.expires <= unix_seconds(now)),
-            "part" => is_old(entry, now) && is_missing(Note::load(dir, id)),
+            "state" => match Note::load(dir, id) {
+                Ok(note) => note.state.expires <= unix_seconds(now),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    unreadable = Some(error);
+                    is_untouched(dir, id, expiration, now)
+                }
+                Err(_) => false,
+            },
+            "part" => is_older(entry.metadata(), GRACE, now) && is_missing(Note::load(dir, id)),
             _ => false,
         };
         if is_over && remove_unused(&store.partials, dir, id)? {
-            count += 1;
+            match unreadable {
+                Some(error) => {
+                    warn!(%id, %error, path = %dir.path().display(), "the state of an upload cannot be read and nothing was done to it for long, removed it");
+                }
+                None => count += 1,
+            }
         }
         Ok(())
     })?;
     Ok(count)
 }
 
-fn is_old(entry: &fs::DirEntry, now: SystemTime) -> bool {
-    let modified = entry.metadata().and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > GRACE))
+/// Whether nothing was written of an upload for so long.
+fn is_untouched(dir: &DataDir, id: PartialId, age: Duration, now: SystemTime) -> bool {
+    let metadata = |name: String| fs::metadata(dir.path().join(name));
+    let (state, content) = (metadata(note::name(id)), metadata(content::name(id)));
+    let is_gone = content.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    is_older(state, age, now) && (is_gone || is_older(content, age, now))
+}
+
+fn is_older(metadata: io::Result<fs::Metadata>, age: Duration, now: SystemTime) -> bool {
+    let modified = metadata.and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|since| since > age))
 }
 
 fn is_missing(note: io::Result<Note>) -> bool {
