@@ -28,7 +28,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{FORWARDED, HeaderName, ORIGIN, VIA};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue};
 use protocol::GroupName;
 use protocol::config::web_conf::WebConf;
 
@@ -50,7 +50,7 @@ pub use shown::shows_ticket;
 pub(crate) use shown::{FDFS_TICKET, counts_once, shows_something};
 use ticket::{Taker, TicketSpec};
 use tokens::{Tokens, hash_of};
-pub use vouch::FDFS_CLUSTER;
+pub use vouch::{Call, FDFS_CLUSTER};
 
 /// Headers of proxies: behind one, the peer's address says nothing about the client.
 const PROXY_HEADERS: [HeaderName; 4] =
@@ -205,9 +205,9 @@ impl Authority {
     }
 
     /// The value of [`FDFS_CLUSTER`] by which a request that was found to be allowed is passed on to another member; `None`
-    /// without a cluster's secret. `uri` is the one that is sent.
-    pub fn vouch(&self, grant: &Grant, method: &Method, uri: &Uri) -> Option<HeaderValue> {
-        vouch::make(self.secret.as_ref()?, grant, method, uri, now_ms())
+    /// without a cluster's secret. `call` is what is sent.
+    pub fn vouch(&self, grant: &Grant, call: &Call<'_>) -> Option<HeaderValue> {
+        vouch::make(self.secret.as_ref()?, grant, call, now_ms())
     }
 
     fn judge(
@@ -291,7 +291,12 @@ impl Authority {
             let detail = "no calls of the cluster are taken here; http.cluster_secret_file names the secret that all share";
             return Err(Bad::Useless(forbidden("cluster_refused", detail)));
         };
-        vouch::judge(secret, &self.memory.calls, value, &request.method, &request.uri, now)
+        let Some(own) = self.memory.own_id() else {
+            let detail = "no tracker has told this node yet which member it is, so that a call may be for another one; try again";
+            return Err(Bad::Useless(forbidden("cluster_refused", detail)));
+        };
+        let (method, uri, headers) = (&request.method, &request.uri, &request.headers);
+        vouch::judge(secret, &self.memory.calls, value, &Call { to: &own, method, uri, headers }, now)
     }
 
     /// Judges a request that shows nothing by where it comes from.

@@ -8,7 +8,7 @@ mod witness;
 mod writes;
 
 pub use change::{Change, Current, LinkName, Start};
-pub use info::{Carrier, Checksum, Errand, FileInfo, Holder, Holds, LookError, NoCarrier};
+pub use info::{Carrier, Checksum, Errand, FileInfo, Holder, Holds, HttpMember, LookError, NoCarrier};
 pub use witness::{Alone, Confirmed, Witness};
 pub use writes::Writes;
 

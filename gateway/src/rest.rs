@@ -3,7 +3,7 @@
 mod batch;
 mod change;
 mod confirm;
-mod digest;
+pub(crate) mod digest;
 mod filename;
 mod gather;
 mod hand;

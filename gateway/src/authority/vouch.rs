@@ -1,10 +1,12 @@
-//! `Fdfs-Cluster`: by it a member or a tracker passes on a request that it has found to be allowed.
+//! `Fdfs-Cluster`: by it a member passes on to another one a request that it has found to be allowed.
 //!
-//! Its value is `t=MILLISECONDS, n=NONCE, g=GRANT, mac=MAC`. The MAC is over method, path with query, and these three, by the
-//! cluster's secret; a nonce counts once, and only for half a minute. Bodies are not covered: who could change them on the
-//! way needs TLS between the members.
+//! Its value is `t=MILLISECONDS, n=NONCE, g=GRANT, mac=MAC`. The MAC is over these three, the member that is called, method, path
+//! with query, and what the head says of the body: its length and its digests. It is made by the cluster's secret; a
+//! nonce counts once, and only for half a minute. A body without a digest could be changed on the way for another one of
+//! the same length: against that help TLS between the members, or clients that send digests.
 
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use protocol::GroupName;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,7 @@ use super::refusals::{Bad, forbidden};
 use super::scope::Scopes;
 use super::secret::{ClusterSecret, Purpose};
 use super::text64;
+use crate::rest::digest::DIGESTS;
 use crate::routes::fold_file_id;
 
 /// The header.
@@ -23,6 +26,19 @@ pub const FDFS_CLUSTER: HeaderName = HeaderName::from_static("fdfs-cluster");
 const WINDOW: i64 = 30_000;
 /// Longest header.
 const MAX_HEADER: usize = 8192;
+
+/// A request from member to member.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Id of the member that is called.
+    pub to: &'a str,
+    /// As it is sent.
+    pub method: &'a Method,
+    /// The same.
+    pub uri: &'a Uri,
+    /// The same; these tell of the body.
+    pub headers: &'a HeaderMap,
+}
 
 /// A grant as it travels.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,13 +55,7 @@ struct Told {
 }
 
 /// The header's value. `now` is in milliseconds.
-pub(super) fn make(
-    secret: &ClusterSecret,
-    grant: &Grant,
-    method: &Method,
-    uri: &Uri,
-    now: i64,
-) -> Option<HeaderValue> {
+pub(super) fn make(secret: &ClusterSecret, grant: &Grant, call: &Call<'_>, now: i64) -> Option<HeaderValue> {
     let told = Told {
         who: grant.who.clone(),
         scopes: grant.scopes.to_string(),
@@ -56,7 +66,7 @@ pub(super) fn make(
     let grant = text64::encode(&serde_json::to_vec(&told).ok()?);
     let nonce = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let time = now.to_string();
-    let mac = secret.sign(Purpose::Call, message(method, uri, &time, &nonce, &grant).as_bytes());
+    let mac = secret.sign(Purpose::Call, &message(call, &time, &nonce, &grant));
     HeaderValue::try_from(format!("t={time}, n={nonce}, g={grant}, mac={mac}")).ok()
 }
 
@@ -65,18 +75,15 @@ pub(super) fn judge(
     secret: &ClusterSecret,
     seen: &Once,
     value: &str,
-    method: &Method,
-    uri: &Uri,
+    call: &Call<'_>,
     now: i64,
 ) -> Result<Grant, Bad> {
     let refused = |detail: &str| forbidden("cluster_refused", detail);
     let parts = Parts::of(value).filter(|parts| {
-        let message = message(method, uri, parts.time, parts.nonce, parts.grant);
-        secret.verifies(Purpose::Call, message.as_bytes(), parts.mac)
+        secret.verifies(Purpose::Call, &message(call, parts.time, parts.nonce, parts.grant), parts.mac)
     });
     let Some(parts) = parts else {
-        let detail =
-            "no secret of http.cluster_secret_file signed this call; all trackers and nodes share one file";
+        let detail = "no secret of http.cluster_secret_file signed this call to this member; all trackers and nodes share one file";
         return Err(Bad::Unproven(refused(detail)));
     };
     let time: i64 = parts.time.parse().unwrap_or(i64::MIN);
@@ -90,12 +97,25 @@ pub(super) fn judge(
     parts.granted().ok_or_else(|| Bad::Useless(refused("this call is of another version of fdfs")))
 }
 
-fn message(method: &Method, uri: &Uri, time: &str, nonce: &str, grant: &str) -> String {
+fn message(call: &Call<'_>, time: &str, nonce: &str, grant: &str) -> Vec<u8> {
+    let Call { to, method, uri, headers } = call;
     // The other side sees a file ID as one segment.
-    let mut uri = uri.clone();
+    let mut uri = (*uri).clone();
     fold_file_id(&mut uri);
     let target = uri.path_and_query().map_or("", |target| target.as_str());
-    format!("{method}\n{target}\n{time}\n{nonce}\n{grant}")
+    let mut message = format!("{to}\n{method}\n{target}\n{time}\n{nonce}\n{grant}").into_bytes();
+    let length = match headers.get(CONTENT_LENGTH) {
+        Some(length) => length.as_bytes(),
+        None if headers.contains_key(TRANSFER_ENCODING) => b"chunked",
+        // Some clients say so, and some say nothing.
+        None => b"0",
+    };
+    let digests = DIGESTS.into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
+    for line in std::iter::once(length).chain(digests) {
+        message.push(b'\n');
+        message.extend_from_slice(line);
+    }
+    message
 }
 
 /// The words of the header.
@@ -136,6 +156,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_800_000_000_000;
+    const TO: &str = "192.168.0.1";
     const PATH: &str = "/v1/files/group1/M00/00/00/a.jpg?x=1";
 
     fn secret() -> ClusterSecret {
@@ -153,12 +174,17 @@ mod tests {
     }
 
     fn value() -> String {
-        let value = make(&secret(), &grant(), &Method::DELETE, &PATH.parse().unwrap(), NOW).unwrap();
-        value.to_str().unwrap().to_owned()
+        value_of(&HeaderMap::new())
+    }
+
+    fn value_of(headers: &HeaderMap) -> String {
+        let call = Call { to: TO, method: &Method::DELETE, uri: &PATH.parse().unwrap(), headers };
+        make(&secret(), &grant(), &call, NOW).unwrap().to_str().unwrap().to_owned()
     }
 
     fn judge_at(seen: &Once, value: &str, method: &Method, path: &str, now: i64) -> Result<Grant, Bad> {
-        judge(&secret(), seen, value, method, &path.parse().unwrap(), now)
+        let call = Call { to: TO, method, uri: &path.parse().unwrap(), headers: &HeaderMap::new() };
+        judge(&secret(), seen, value, &call, now)
     }
 
     #[test]
@@ -191,5 +217,33 @@ mod tests {
         for altered in ["", "t=1, n=1, g=1", &format!("{value}, x=1"), &value.replace(", ", ",")] {
             refused(altered, &Method::DELETE, PATH, NOW);
         }
+    }
+
+    #[test]
+    fn a_call_is_for_one_member_and_about_one_body() {
+        let headers = |lines: &[(HeaderName, &'static str)]| -> HeaderMap {
+            lines.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+        };
+        let digest = HeaderName::from_static("content-md5");
+        let told = headers(&[(CONTENT_LENGTH, "5"), (digest.clone(), "XUFAKrxLKna5cZ2REBfFkg==")]);
+        let value = value_of(&told);
+        let judged = |to: &str, headers: &HeaderMap| {
+            let call = Call { to, method: &Method::DELETE, uri: &PATH.parse().unwrap(), headers };
+            judge(&secret(), &Once::default(), &value, &call, NOW).is_ok()
+        };
+        assert!(judged(TO, &told));
+        assert!(!judged("192.168.0.2", &told), "another member");
+        for other in [
+            headers(&[]),
+            headers(&[(CONTENT_LENGTH, "5")]),
+            headers(&[(CONTENT_LENGTH, "6"), (digest.clone(), "XUFAKrxLKna5cZ2REBfFkg==")]),
+            headers(&[(CONTENT_LENGTH, "5"), (digest.clone(), "AAAAKrxLKna5cZ2REBfFkg==")]),
+            headers(&[(TRANSFER_ENCODING, "chunked"), (digest, "XUFAKrxLKna5cZ2REBfFkg==")]),
+        ] {
+            assert!(!judged(TO, &other), "{other:?}");
+        }
+        let empty = headers(&[(CONTENT_LENGTH, "0")]);
+        let call = Call { to: TO, method: &Method::DELETE, uri: &PATH.parse().unwrap(), headers: &empty };
+        assert!(judge(&secret(), &Once::default(), &self::value(), &call, NOW).is_ok());
     }
 }

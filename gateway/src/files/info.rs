@@ -105,9 +105,18 @@ pub enum Carrier {
     Member {
         /// Its native service.
         native: SocketAddr,
-        /// Scheme, host and port of its HTTP service; `None` if it has none that takes writes.
-        url: Option<String>,
+        /// `None` if it takes no writes by HTTP.
+        http: Option<HttpMember>,
     },
+}
+
+/// A member as it is called on by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpMember {
+    /// Its id in the cluster.
+    pub id: String,
+    /// Scheme, host and port.
+    pub url: String,
 }
 
 /// Why nobody can carry out a write.

@@ -73,7 +73,7 @@ async fn delete_one<F: Files>(served: &Served<F>, parts: &Parts, text: &str) -> 
     let grant = served.site.now().authority.check(parts, Scope::Delete, Some(id.group))?;
     match place::carried(served, parts, Errand::Any(&id)).await? {
         Carried::By(hand) => delete_by(&hand, &id).await,
-        Carried::At(url) => place::delete_at(served, (parts, &grant), &url, &id).await,
+        Carried::At(member) => place::delete_at(served, (parts, &grant), &member, &id).await,
     }
 }
 

@@ -18,8 +18,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::uri::Authority as HostPort;
@@ -36,10 +36,10 @@ use super::Served;
 use super::hand::Hand;
 use super::upload::{self, Incoming};
 use crate::ResponseMode;
-use crate::authority::{Authority, FDFS_CLUSTER, Grant, Scope};
+use crate::authority::{Authority, Call, FDFS_CLUSTER, Grant, Scope};
 use crate::client::Client;
 use crate::elsewhere::{self, HOP, is_hop};
-use crate::files::{Carrier, Errand, Files, NoCarrier};
+use crate::files::{Carrier, Errand, Files, HttpMember, NoCarrier};
 use crate::problem::Problem;
 use crate::query::QueryString;
 use crate::settings::Settings;
@@ -88,8 +88,8 @@ pub(super) async fn place<F: Files>(
     let request = Request::from_parts(parts, body);
     match carried {
         Carried::By(hand) => Ok(Placed::By(hand, request)),
-        Carried::At(url) => {
-            Ok(Placed::Answered(Box::pin(send_on(&served.site.now(), grant, &url, request)).await?))
+        Carried::At(member) => {
+            Ok(Placed::Answered(Box::pin(send_on(&served.site.now(), grant, &member, request)).await?))
         }
     }
 }
@@ -138,8 +138,8 @@ async fn place_upload<F: Files>(
 pub(super) enum Carried<F: Files> {
     /// This node, with this hand.
     By(Hand<F>),
-    /// The member with this URL.
-    At(String),
+    /// This member.
+    At(HttpMember),
 }
 
 /// Who carries out a write. What a member sent on stays here.
@@ -155,8 +155,8 @@ pub(super) async fn carried<F: Files>(
     let group = errand.group();
     match served.files.carrier(errand).await.map_err(nobody)? {
         Carrier::Here => Ok(own()),
-        Carrier::Member { url: Some(url), .. } => Ok(Carried::At(url)),
-        Carrier::Member { native, url: None } => {
+        Carrier::Member { http: Some(member), .. } => Ok(Carried::At(member)),
+        Carrier::Member { native, http: None } => {
             let member = served.files.member(native, group).ok_or_else(|| no_http(native))?;
             Ok(Carried::By(Hand::Member(group, member)))
         }
@@ -182,10 +182,10 @@ fn nobody(why: NoCarrier) -> Problem {
 pub(super) async fn delete_at<F: Files>(
     served: &Served<F>,
     asked: (&Parts, &Grant),
-    url: &str,
+    member: &HttpMember,
     id: &FileId,
 ) -> Result<StatusCode, Problem> {
-    let (parts, grant) = asked;
+    let ((parts, grant), url) = (asked, &member.url);
     let mut request = Request::new(Body::empty());
     *request.method_mut() = Method::DELETE;
     *request.uri_mut() = Uri::try_from(format!("/v1/files/{id}")).map_err(|_| bad_url(url))?;
@@ -195,7 +195,7 @@ pub(super) async fn delete_at<F: Files>(
     if let Some(client) = parts.extensions.get::<Client>() {
         request.extensions_mut().insert(*client);
     }
-    let response = Box::pin(pass_on(&served.site.now(), grant, url, request)).await?;
+    let response = Box::pin(pass_on(&served.site.now(), grant, member, request)).await?;
     let status = response.status();
     if status.is_success() {
         return Ok(status);
@@ -216,14 +216,14 @@ struct Said {
 async fn send_on(
     settings: &Settings,
     grant: &Grant,
-    url: &str,
+    member: &HttpMember,
     request: Request,
 ) -> Result<Response, Problem> {
-    let is_clear = url.starts_with("http://");
+    let is_clear = member.url.starts_with("http://");
     if settings.response_mode == ResponseMode::Proxy && is_clear {
-        return pass_on(settings, grant, url, request).await;
+        return pass_on(settings, grant, member, request).await;
     }
-    let response = elsewhere::redirect(url, request.uri());
+    let response = elsewhere::redirect(&member.url, request.uri());
     let (parts, body) = request.into_parts();
     // A client that waits for "100 Continue" sends nothing before it hears of the redirect.
     if !parts.headers.contains_key(EXPECT) {
@@ -244,9 +244,10 @@ struct Passing {
 async fn pass_on(
     settings: &Settings,
     grant: &Grant,
-    url: &str,
+    member: &HttpMember,
     request: Request,
 ) -> Result<Response, Problem> {
+    let url = &member.url;
     let authority: HostPort = url
         .strip_prefix("http://")
         .and_then(|rest| rest.trim_end_matches('/').parse().ok())
@@ -264,7 +265,10 @@ async fn pass_on(
     }
     let body = if is_empty { Body::empty() } else { flow(Arc::clone(&passing)) };
     let mut onward = onward(&parts, &authority, body)?;
-    vouch(&settings.authority, grant, &mut onward);
+    if !is_empty && !onward.headers().contains_key(CONTENT_LENGTH) {
+        onward.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    vouch(&settings.authority, grant, &member.id, &mut onward);
     let outcome = exchange(&authority, onward, &passing).await;
     let of_body = passing.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(problem) = of_body {
@@ -275,7 +279,7 @@ async fn pass_on(
         passing.body.lock().await.discard().await;
     }
     outcome.map_err(|why| {
-        tracing::warn!(member = url, why, "a write cannot be passed on to the member that it belongs to");
+        tracing::warn!(member = %url, why, "a write cannot be passed on to the member that it belongs to");
         let detail =
             format!("the member that this write belongs to, {url}, does not answer ({why}); try again later");
         Problem::new(StatusCode::BAD_GATEWAY, "member_unreachable", detail)
@@ -326,8 +330,9 @@ fn onward(parts: &Parts, authority: &HostPort, body: Body) -> Result<Request, Pr
 }
 
 /// Says to the member that this node has judged the request, in place of what the client showed.
-fn vouch(of_site: &Authority, grant: &Grant, request: &mut Request) {
-    let Some(value) = of_site.vouch(grant, request.method(), request.uri()) else { return };
+fn vouch(of_site: &Authority, grant: &Grant, to: &str, request: &mut Request) {
+    let call = Call { to, method: request.method(), uri: request.uri(), headers: request.headers() };
+    let Some(value) = of_site.vouch(grant, &call) else { return };
     let headers = request.headers_mut();
     headers.remove(AUTHORIZATION);
     headers.insert(FDFS_CLUSTER, value);

@@ -37,6 +37,9 @@ own sha256:OWN scopes=write group=group1
 ";
 const SECRET: &str = "a secret that trackers and nodes share\n";
 
+/// Who it is among the members.
+const ID_OF_PLACE: &str = "192.168.0.1";
+
 /// A gateway with everything on.
 struct Place {
     store: Fake,
@@ -70,7 +73,7 @@ impl Place {
             path("audit.log")
         );
         let site = Site::new(settings(&text));
-        site.identify(|| Some("192.168.0.1".to_owned()));
+        site.identify(|| Some(ID_OF_PLACE.to_owned()));
         let store = Fake::new();
         let gateway = Gateway::new(Arc::new(store.clone()), site.clone(), gateway::routes::Routes::new());
         Self { store, gateway, site, directory }

@@ -38,9 +38,14 @@ impl Answer {
     }
 }
 
+/// Who a gateway over a store is among the members.
+pub const OWN_ID: &str = "127.0.17.2";
+
 /// A gateway over a store.
 pub fn over(store: &Fake, settings: Settings) -> Gateway<Fake> {
-    Gateway::new(store.clone().into(), Site::new(settings), gateway::routes::Routes::new())
+    let site = Site::new(settings);
+    site.identify(|| Some(OWN_ID.to_owned()));
+    Gateway::new(store.clone().into(), site, gateway::routes::Routes::new())
 }
 
 /// Asks as a client on `peer` does.

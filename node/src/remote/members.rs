@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gateway::files::{Carrier, Holder, Holds, NoCarrier};
+use gateway::files::{Carrier, Holder, Holds, HttpMember, NoCarrier};
 use protocol::cluster::{GroupReplication, QueryReplication};
 use protocol::config::web_conf::is_base_url;
 use protocol::storage::{FileInfo, QueryFileInfo};
@@ -69,17 +69,19 @@ impl Remote {
         if self.0.standpoint.is_own(native) {
             return Carrier::Here;
         }
-        let known = self.0.standpoint.member_at(native).and_then(|member| self.0.view.http_url(&member.id));
-        let url = match known {
-            Some(url) => Some(url),
+        let known = self.0.standpoint.member_at(native);
+        let known = known.and_then(|member| Some((member.id, self.0.view.http_url(&member.id)?)));
+        let found = match known {
+            Some(found) => Some(found),
             None => {
                 let mut members = self.listed(group).await.into_iter();
                 members
                     .find(|(member, _)| SocketAddr::new(member.ip, member.port) == native)
-                    .and_then(|(_, url)| url)
+                    .and_then(|(member, url)| Some((member.id, url?)))
             }
         };
-        Carrier::Member { native, url: url.filter(|url| is_base_url(url)) }
+        let http = found.filter(|(_, url)| is_base_url(url));
+        Carrier::Member { native, http: http.map(|(id, url)| HttpMember { id: id.to_string(), url }) }
     }
 
     /// The others that are not gone for good, and where browsers reach them if they said so.

@@ -6,12 +6,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gateway::authority::Authority;
-use gateway::files::{Carrier, UploadKind};
+use gateway::files::{Carrier, HttpMember, UploadKind};
 use gateway::server::HttpLimits;
 use gateway::{ResponseMode, Settings};
 
 use super::{appender, assert_refused};
-use crate::ask::{Answer, ask, over, request};
+use crate::ask::{Answer, OWN_ID, ask, over, request};
 use crate::fake::Fake;
 use crate::sockets::Running;
 
@@ -26,7 +26,8 @@ fn open() -> Settings {
 
 fn belongs_to(store: &Fake, url: Option<String>) {
     let native = NATIVE.parse().unwrap();
-    *store.0.carrier.lock().unwrap() = Some(Carrier::Member { native, url });
+    let http = url.map(|url| HttpMember { id: OWN_ID.to_owned(), url });
+    *store.0.carrier.lock().unwrap() = Some(Carrier::Member { native, http });
 }
 
 fn url(address: SocketAddr) -> Option<String> {

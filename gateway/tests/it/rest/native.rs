@@ -13,7 +13,7 @@ use crate::fake::{Fake, Mood};
 fn two() -> (Fake, Fake) {
     let (store, member) = (Fake::new(), Fake::new());
     let native = "127.0.17.2:23000".parse().unwrap();
-    *store.0.carrier.lock().unwrap() = Some(Carrier::Member { native, url: None });
+    *store.0.carrier.lock().unwrap() = Some(Carrier::Member { native, http: None });
     *store.0.member.lock().unwrap() = Some(member.clone());
     (store, member)
 }
