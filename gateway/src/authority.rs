@@ -204,6 +204,14 @@ impl Authority {
         Some(ticket::make(self.secret.as_ref()?, spec, now_ms()))
     }
 
+    /// Group and id of the node that a request's ticket is for, if it shows one of this cluster. It is not judged, nor used.
+    pub fn node_of_ticket(&self, request: &Parts) -> Option<(GroupName, String)> {
+        match Shown::of(request, false) {
+            Ok(Shown::Ticket(ticket)) => ticket::node_of(self.secret.as_ref()?, &ticket),
+            _ => None,
+        }
+    }
+
     /// The value of [`FDFS_CLUSTER`] by which a request that was found to be allowed is passed on to another member; `None`
     /// without a cluster's secret. `call` is what is sent.
     pub fn vouch(&self, grant: &Grant, call: &Call<'_>) -> Option<HeaderValue> {

@@ -129,6 +129,12 @@ pub(super) fn judge(taker: &Taker<'_>, ticket: &str, request: &Parts, scope: Sco
     Ok(grant)
 }
 
+/// Group and node that a ticket is for; `None` of what this cluster did not sign. Whether it is good still, the node knows.
+pub(super) fn node_of(secret: &ClusterSecret, ticket: &str) -> Option<(GroupName, String)> {
+    let said = signed(secret, ticket)?;
+    Some((GroupName::parse(&said.group).ok()?, said.node))
+}
+
 fn signed(secret: &ClusterSecret, ticket: &str) -> Option<Said> {
     let (text, signature) = ticket.split_once('.').filter(|_| ticket.len() <= MAX_TICKET)?;
     if !secret.verifies(Purpose::Ticket, text.as_bytes(), signature) {

@@ -52,7 +52,7 @@ pub(super) async fn to_file(
 /// storages goes to any node of fdfs, which has it stored there natively.
 ///
 /// Who shows a token gets a ticket to take along, if the cluster has a secret. A ticket goes on as it is: only its node
-/// knows how often it was used, so one that were judged here would be good once more than it says.
+/// knows how often it was used, so one that were judged here would be good once more than it says. It goes to that node.
 pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let uri = &parts.uri;
@@ -62,13 +62,15 @@ pub(super) async fn to_upload(State(shared): App, request: Request) -> Result<Re
     let group = grant.as_ref().map_or(Ok(told), |grant| tickets::of_group(grant, told))?;
     let wanted = Wanted { group, size: told_size(&parts.headers), door: Door::Http };
     let is_file = uri.path() != UPLOADS;
-    let place = found(&shared, |shared| {
-        place(shared, &wanted).or_else(|problem| match wanted.group {
+    let own = shared.site.now().authority.node_of_ticket(&parts);
+    let place = found(&shared, |shared| match &own {
+        Some((group, node)) => place_of_ticket(&shared.state(), *group, node),
+        None => place(shared, &wanted).or_else(|problem| match wanted.group {
             Some(group) if is_file && problem.code() == "no_http_storage" => {
                 by_any_node(&shared.state(), group).ok_or(problem)
             }
             _ => Err(problem),
-        })
+        }),
     })
     .await?;
     let proven = grant.filter(|grant| grant.who != ANONYMOUS);
@@ -107,6 +109,15 @@ fn place(shared: &Shared, wanted: &Wanted) -> Result<Found, Problem> {
     let placed = state.place(wanted).map_err(|status| not_placed(&state, wanted, status))?;
     let base = member(&state, placed.group, &placed.storage)?.http_url().map(str::to_owned);
     Ok(Found { group: placed.group, storage: placed.storage, base: base.ok_or_else(no_http_storage)? })
+}
+
+/// The node that a ticket names: no other one takes it.
+fn place_of_ticket(state: &Cluster, group: GroupName, node: &str) -> Result<Found, Problem> {
+    let member = StorageId::parse(node).ok().and_then(|id| state.group(group)?.member(&id));
+    let member = member.filter(|member| member.is_writable());
+    let member = member.ok_or_else(|| no_active_storage("uploads by this ticket, which is for one node"))?;
+    let base = member.http_url().ok_or_else(no_http_storage)?;
+    Ok(Found { group, storage: member.id, base: base.to_owned() })
 }
 
 /// A node, of whatever group, for what is for storages of this one that take nothing over HTTP.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use gateway::Settings;
-use gateway::authority::FDFS_CLUSTER;
+use gateway::authority::ticket::TicketSpec;
+use gateway::authority::{FDFS_CLUSTER, UploadLimits};
 use protocol::config::local_facts::LocalFacts;
 use protocol::config::tracker_conf::TrackerConf;
 
@@ -30,6 +31,10 @@ struct Place {
 impl Place {
     /// With more lines of tracker.conf.
     fn with(lines: &str) -> Self {
+        Self::over(mixed(), lines)
+    }
+
+    fn over(shared: Arc<Shared>, lines: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).display().to_string();
         let soon =
@@ -44,7 +49,6 @@ impl Place {
             path("secret")
         );
         let (conf, _) = TrackerConf::parse(&text, Path::new("tracker.conf"), &LocalFacts::none()).unwrap();
-        let shared = mixed();
         shared.site.set(Settings::load(&conf.web, std::time::Duration::from_secs(5)).unwrap());
         Self { shared }
     }
@@ -75,6 +79,16 @@ impl Place {
         let (status, _, found) = self.ask(peer, method, path, token, body).await;
         (status, found["code"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// Both storages of [`mixed`] say where they serve HTTP, so that uploads go to them in turn.
+fn two_with_http() -> Arc<Shared> {
+    let shared = mixed();
+    let mut groups = shared.state().groups().to_vec();
+    let second = StorageId::parse("10.0.0.2").unwrap();
+    let report = ReplicationReport { http_url: "https://two.example".into(), senders: Vec::new() };
+    groups[0].member_mut(&second).unwrap().reported = Some(Reported { report, at: shared.now() + 100 });
+    serving(Cluster::restore(shared.state().rules().clone(), groups, Vec::new()))
 }
 
 fn refused(status: u16, code: &str) -> (u16, String) {
@@ -233,6 +247,38 @@ async fn a_redirect_of_an_upload_carries_a_ticket_for_it_alone() {
     assert_eq!(of_other, refused(403, "token_of_other_group"));
 }
 
+/// Another node would refuse it.
+#[tokio::test]
+async fn an_upload_by_a_ticket_goes_to_the_node_of_the_ticket() {
+    let place = Place::over(two_with_http(), "");
+    let ticket = |node: &str| {
+        let group = GroupName::parse("group1").unwrap();
+        let limits = UploadLimits::default();
+        let (who, node) = ("own".to_owned(), node.to_owned());
+        let spec = TicketSpec { who, group, node, limits, expires_in: 60, max_uses: 9 };
+        place.shared.site.now().authority.ticket(&spec).unwrap().0
+    };
+    for (node, base) in [("10.0.0.1", "https://files.example"), ("10.0.0.2", "https://two.example")] {
+        let ticket = ticket(node);
+        for (method, path, mark) in [
+            ("POST", "/v1/files", ""),
+            ("PUT", "/v1/upload/a.txt", ""),
+            ("POST", "/v1/uploads", "&redirect=1"),
+            ("POST", "/v1/files", ""),
+        ] {
+            let target = format!("{path}?ticket={ticket}");
+            let (status, headers, _) = place.ask(VISITOR, method, &target, "", "").await;
+            let location = headers[LOCATION].to_str().unwrap();
+            assert_eq!((status, location), (307, format!("{base}{target}{mark}").as_str()));
+        }
+    }
+    let gone = format!("/v1/files?ticket={}", ticket("10.0.0.9"));
+    assert_eq!(place.outcome(VISITOR, "POST", &gone, "", "").await, refused(503, "no_active_storage"));
+    // What is no ticket of this cluster goes anywhere: the node refuses it.
+    let forged = format!("/v1/files?ticket={}x", ticket("10.0.0.2"));
+    assert_eq!(place.ask(VISITOR, "POST", &forged, "", "").await.0, 307);
+}
+
 /// Who has a ticket gets no other one for it, also with a token beside it.
 #[tokio::test]
 async fn a_ticket_makes_no_ticket() {
@@ -279,7 +325,7 @@ async fn a_redirect_begins_no_header() {
     }
 }
 
-/// Members pass nothing on to a tracker, but what their secret signs is judged as at a node.
+/// Members pass nothing on to a tracker, which is no member that could be called.
 #[tokio::test]
 async fn a_forged_call_of_the_cluster_is_refused() {
     let place = Place::new();
