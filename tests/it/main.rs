@@ -43,4 +43,5 @@ mod stalled;
 mod theirs;
 mod torture;
 mod traversal;
+mod trunk;
 mod wait;

@@ -171,7 +171,7 @@ async fn ask<Q: Request, A: Response>(
     exchange(&mut connection, request).await
 }
 
-/// `[YYYY-MM-DD hh:mm:ss] group  old  => new`. Blocking.
+/// `[YYYY-MM-DD hh:mm:ss] group  old  =>  new`. Blocking.
 fn append(log: &Path, TrunkChange { group, before, after }: &TrunkChange) -> std::io::Result<()> {
     if let Some(directory) = log.parent() {
         std::fs::create_dir_all(directory)?;
@@ -179,5 +179,5 @@ fn append(log: &Path, TrunkChange { group, before, after }: &TrunkChange) -> std
     let time = chrono::Local::now().format("%Y-%m-%d %H:%M:%S");
     let before = before.as_deref().unwrap_or("-");
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-    file.write_all(format!("[{time}] {group}  {before}  => {after}\n").as_bytes())
+    file.write_all(format!("[{time}] {group}  {before}  =>  {after}\n").as_bytes())
 }

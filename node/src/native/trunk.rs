@@ -95,7 +95,8 @@ fn answer(
         Command::TRUNK_GET_BINLOG_SIZE => {
             let GetTrunkBinlogSize = decode(body)?;
             let len = trunk.log_len().map_err(|error| Status::from_io(&error))?;
-            TrunkBinlogSize(len.ok_or(Status::ENOENT)?).encode_body(out);
+            // FastDFS's trackers take a refusal for a member that cannot be the trunk server.
+            TrunkBinlogSize(len.unwrap_or(0)).encode_body(out);
             Ok(())
         }
         Command::TRUNK_DELETE_BINLOG_MARKS => {

@@ -77,8 +77,16 @@ impl Store {
     pub async fn begin(&self, spec: UploadSpec) -> Result<Upload, WriteError> {
         self.0.counters.uploads.asked(1);
         let place = self.place(&spec).await?;
+        let draft = match spec.len.and_then(|len| place.trunk_server(len)) {
+            // The upload's own from the start: what becomes of the trunk server meanwhile does not matter.
+            Some((server, need)) => Box::pin(place.slot_of(server, need, &[])).await?,
+            None => None,
+        };
         let path = Arc::clone(&place.path);
-        let begin = move || place.begin(spec.len).map(|body| (place, body));
+        let begin = move || match draft {
+            Some(draft) => Ok((place, Body::Slot(draft))),
+            None => place.begin(spec.len).map(|body| (place, body)),
+        };
         let (place, body) = path.pool.run_short(begin).await.map_err(gone)??;
         Ok(Upload { place, open: Some(Open { body, crc: Hasher::new(), len: 0 }) })
     }
@@ -87,9 +95,10 @@ impl Store {
     pub async fn put(&self, spec: UploadSpec, content: Vec<Bytes>) -> Result<Committed, WriteError> {
         self.0.counters.uploads.asked(1);
         let mut place = self.place(&spec).await?;
-        if let Some(server) = place.trunk_server(&content) {
+        let len = content.iter().map(|piece| piece.len() as u64).sum();
+        if let Some((server, need)) = place.trunk_server(len) {
             // Boxed: it is the rarer way, and every upload has room for the longest.
-            place = match Box::pin(place.put_in_slot_of(server, &content)).await? {
+            place = match Box::pin(place.put_in_slot_of(server, need, &content)).await? {
                 Way::Done(made) => return Ok(made),
                 Way::OwnFile(place) => place,
             };
@@ -323,34 +332,34 @@ impl Place {
         matches!(&self.naming, Naming::Own { size, .. } if matches!(size(0), SizeOf::Normal(_)))
     }
 
-    /// The member that has to be asked for a slot for content; none if no slot is wanted or this node has them.
-    fn trunk_server(&self, content: &[Bytes]) -> Option<Arc<dyn TrunkClient>> {
+    /// The member that has to be asked for a slot for so much content, and what to ask for; none if no slot is wanted or
+    /// this node has them.
+    fn trunk_server(&self, len: u64) -> Option<(Arc<dyn TrunkClient>, u32)> {
         match self.store.trunk.space() {
             Space::Member(server) if self.may_be_member() => {
-                let len = content.iter().map(|piece| piece.len() as u64).sum();
-                self.store.trunk.rules().need(len).map(|_| server)
+                self.store.trunk.rules().need(len).map(|need| (server, need))
             }
             _ => None,
         }
     }
 
-    /// Stores content in a slot that another member gives.
-    async fn put_in_slot_of(
-        self,
+    /// A slot that another member gives, filled with content that is at hand and open; none if the file has to be one of
+    /// its own.
+    async fn slot_of(
+        &self,
         server: Arc<dyn TrunkClient>,
+        need: u32,
         content: &[Bytes],
-    ) -> Result<Way, WriteError> {
-        let len = content.iter().map(|piece| piece.len() as u64).sum();
-        let Some(need) = self.store.trunk.rules().need(len) else { return Ok(Way::OwnFile(self)) };
+    ) -> Result<Option<Draft>, WriteError> {
         let slot = match server.allocate(self.index, need).await {
             Ok(slot) if slot.path == self.index && slot.at.size >= need => slot,
             Ok(slot) => {
                 tracing::warn!(?slot, need, "the trunk server gave a slot that cannot be used");
-                return Ok(Way::OwnFile(self));
+                return Ok(None);
             }
             Err(status) => {
                 tracing::debug!(%status, "the trunk server gives no slot; the file becomes one of its own");
-                return Ok(Way::OwnFile(self));
+                return Ok(None);
             }
         };
         let mut draft = Draft::of_member(&self.store, server, slot);
@@ -363,13 +372,26 @@ impl Place {
             Ok(draft) => draft,
             Err(error) => {
                 tracing::debug!(%error, "a slot cannot be filled; the file becomes one of its own");
-                return Ok(Way::OwnFile(self));
+                return Ok(None);
             }
         };
         if let Err(status) = draft.own_it().await {
             tracing::debug!(%status, "the trunk server does not confirm a slot; the file becomes one of its own");
-            return Ok(Way::OwnFile(self));
+            return Ok(None);
         }
+        Ok(Some(draft))
+    }
+
+    /// Stores content in a slot that another member gives.
+    async fn put_in_slot_of(
+        self,
+        server: Arc<dyn TrunkClient>,
+        need: u32,
+        content: &[Bytes],
+    ) -> Result<Way, WriteError> {
+        let Some(draft) = self.slot_of(server, need, content).await? else { return Ok(Way::OwnFile(self)) };
+        let len = content.iter().map(|piece| piece.len() as u64).sum();
+        let path = Arc::clone(&self.path);
         let mut crc = Hasher::new();
         content.iter().for_each(|piece| crc.update(piece));
         let commit = move || self.commit(Open { body: Body::Slot(draft), crc, len });

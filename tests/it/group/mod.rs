@@ -2,6 +2,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod server;
+pub(crate) mod slots;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,14 +38,16 @@ impl Group {
         Self::start_told(trackers, nodes, "").await
     }
 
-    /// The same with more lines in the trackers' configurations.
+    /// The same with other lines, `key = value`, in the trackers' configurations.
     pub(crate) async fn start_told(trackers: &[Make], nodes: &[Make], lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let trackers: Vec<_> =
             trackers.iter().map(|make| Server::tracker(*make, dir.path(), address::fresh())).collect();
         let mut group = Self { trackers, nodes: Vec::new(), dir: Some(dir) };
         for tracker in &mut group.trackers {
-            tracker.tell(lines);
+            for (key, value) in lines.lines().filter_map(|line| line.split_once(" = ")) {
+                tracker.set(key, value);
+            }
             tracker.start();
         }
         for tracker in &mut group.trackers {

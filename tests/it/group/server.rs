@@ -104,6 +104,15 @@ impl Server {
         self.write(&format!("{lines}\n{text}"));
     }
 
+    /// Gives `key` this value in its configuration, before it starts.
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        let text = std::fs::read_to_string(&self.conf).expect("it was written before");
+        let is_key = |line: &&str| line.split_once('=').is_some_and(|(name, _)| name.trim() == key);
+        let others: String =
+            text.lines().filter(|line| !is_key(line)).map(|line| format!("{line}\n")).collect();
+        self.write(&format!("{key} = {value}\n{others}"));
+    }
+
     /// Makes it a storage of another group than `group1`, before it starts.
     pub(crate) fn belong_to(&self, group: &str) {
         let text = std::fs::read_to_string(&self.conf).expect("it was written before");

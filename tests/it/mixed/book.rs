@@ -2,27 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
-use protocol::FileId;
 use protocol::client::Client;
 use protocol::file_id::{FileExt, SlavePrefix};
 use protocol::storage::{
     Append, CreateLink, FileCreated, MetadataMode, Modify, Upload, UploadAppender, UploadSlave,
 };
 use protocol::wire::Empty;
+use protocol::{FileId, Status};
 use reqwest::StatusCode;
 
 use crate::address::STORAGE_HTTP_PORT;
 use crate::content::content;
 use crate::group::disk::{self, Print};
 use crate::group::server::Make;
-use crate::group::{Group, disk_name, head, size};
+use crate::group::{Group, disk_name, head, size, slots};
 use crate::one_store::get;
 use crate::wait::until;
 
 /// Replication is a matter of milliseconds with ours and of a second or two with FastDFS; its errors cost it 5 s each.
 const IN_STEP: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Tries at an upload that FastDFS refuses for the moment.
+const TRIES: usize = 20;
 
 /// Files that must be on every member, and those that must be on none.
 #[derive(Default)]
@@ -30,6 +34,10 @@ pub(crate) struct Book {
     pub(crate) files: BTreeMap<String, File>,
     deleted: Vec<String>,
     seed: u32,
+    /// Whether small files that are uploaded have to come into trunk files.
+    in_trunk: bool,
+    /// Whether any lies in one. What is between slots, and what a slot holds behind its file, is nobody's business.
+    has_slots: bool,
 }
 
 /// What a file must be.
@@ -39,6 +47,11 @@ pub(crate) struct File {
 }
 
 impl Book {
+    /// Of a group with trunk files that has a trunk server.
+    pub(crate) fn in_trunk() -> Self {
+        Self { in_trunk: true, has_slots: true, ..Self::default() }
+    }
+
     /// Does every operation there is through the storage at `at`, with each file's operations one after another. Links are
     /// made by ours only.
     pub(crate) async fn fill(&mut self, client: &Client, at: SocketAddr, make: Make) {
@@ -73,7 +86,8 @@ impl Book {
         let doomed = self.appender(client, at).await;
         self.delete(client, at, &doomed).await;
 
-        if make == Make::Ours {
+        // No links to what lies in trunk files are made.
+        if make == Make::Ours && !self.in_trunk {
             let target = self.upload(client, at, 3_000).await;
             self.link(client, at, &target).await;
             let doomed = self.link(client, at, &target).await;
@@ -108,10 +122,10 @@ impl Book {
             let disks: Vec<_> = group.nodes.iter().map(|node| disk::files(&node.base)).collect();
             for (disk, node) in disks.iter().zip(&group.nodes) {
                 let differences = disk::differences(&disks[0], disk);
-                if !differences.is_empty() {
+                if !self.has_slots && !differences.is_empty() {
                     return Err(format!("{} and {} differ: {differences:#?}", group.nodes[0].ip, node.ip));
                 }
-                self.compare(disk).map_err(|problem| format!("{}: {problem}", node.ip))?;
+                self.compare(&node.base, disk).map_err(|problem| format!("{}: {problem}", node.ip))?;
             }
             Ok(())
         })
@@ -119,11 +133,24 @@ impl Book {
     }
 
     /// One disk against the book. A file of nobody is an error too, so that nothing comes back under its old or a new name.
-    fn compare(&self, disk: &BTreeMap<String, Option<Print>>) -> Result<(), String> {
+    fn compare(&self, base: &Path, disk: &BTreeMap<String, Option<Print>>) -> Result<(), String> {
+        let mut in_slots = 0;
         for (id, file) in &self.files {
             let name = disk_name(id);
-            let found = disk.get(&name);
-            if found != Some(&Some(Print::of(&file.content))) {
+            let found = match slots::slot_of(id) {
+                Some(slot) => match (slots::print(base, id, slot), disk.get(&name)) {
+                    (Ok(print), _) if print == Print::of(&file.content) => {
+                        in_slots += 1;
+                        Some(print)
+                    }
+                    // Where a member of ours had not heard yet of the delete of the file before.
+                    (_, Some(print)) => *print,
+                    (Ok(print), None) => Some(print),
+                    (Err(problem), None) => return Err(problem),
+                },
+                None => disk.get(&name).copied().flatten(),
+            };
+            if found != Some(Print::of(&file.content)) {
                 return Err(format!("{id} of {} bytes is {found:?}", file.content.len()));
             }
             if file.metadata.is_some() != disk.contains_key(&format!("{name}-m")) {
@@ -131,7 +158,12 @@ impl Book {
             }
         }
         let described = self.files.values().filter(|file| file.metadata.is_some()).count();
-        if disk.len() == self.files.len() + described {
+        let used = slots::count(base, disk)?;
+        if used != in_slots {
+            return Err(format!("{used} slots are in use, not {in_slots}"));
+        }
+        let containers = disk.keys().filter(|name| slots::is_container(name)).count();
+        if disk.len() == self.files.len() - in_slots + containers + described {
             return Ok(());
         }
         let known = |name: &&String| self.files.keys().any(|id| disk_name(id) == name.trim_end_matches("-m"));
@@ -177,7 +209,13 @@ impl Book {
         content(length, self.seed)
     }
 
-    fn note(&mut self, id: &FileId, content: Vec<u8>) {
+    /// Whether small files may be files of their own, as while there is no trunk server.
+    pub(crate) fn anywhere(&mut self, may: bool) {
+        self.in_trunk = !may;
+    }
+
+    /// Notes a file that the group has to have from now on.
+    pub(crate) fn note(&mut self, id: &FileId, content: Vec<u8>) {
         let before = self.files.insert(id.to_string(), File { content, metadata: None });
         assert!(before.is_none(), "{id} was given twice");
     }
@@ -185,11 +223,24 @@ impl Book {
     /// Uploads a file that never changes.
     pub(crate) async fn upload(&mut self, client: &Client, at: SocketAddr, length: usize) -> FileId {
         let bytes = self.next(length);
-        let FileCreated(id) = client
-            .storages
-            .send(at, &Upload(head(length, "bin")), &mut bytes.as_slice(), |_| {})
-            .await
-            .unwrap_or_else(|error| panic!("upload to {at}: {error:?}"));
+        let mut tries = 0;
+        let id = loop {
+            let request = Upload(head(length, "bin"));
+            match client.storages.send(at, &request, &mut bytes.as_slice(), |_| {}).await {
+                Ok(FileCreated(id)) => break id,
+                // FastDFS's trunk server gives slots of files whose delete the member has not heard of yet.
+                Err(error) if self.in_trunk && tries < TRIES && error.status() == Some(Status::EEXIST) => {
+                    tries += 1
+                }
+                Err(error) => panic!("upload to {at}: {error:?}"),
+            }
+        };
+        if self.in_trunk {
+            assert!(
+                slots::slot_of(&id.to_string()).is_some(),
+                "{id} of {length} bytes from {at} is in no trunk file"
+            );
+        }
         self.note(&id, bytes);
         id
     }
@@ -267,7 +318,7 @@ impl Book {
         file.metadata = (!all.is_empty()).then_some(all);
     }
 
-    async fn delete(&mut self, client: &Client, at: SocketAddr, id: &FileId) {
+    pub(crate) async fn delete(&mut self, client: &Client, at: SocketAddr, id: &FileId) {
         client.storages.delete(at, id).await.unwrap_or_else(|error| panic!("delete {id} at {at}: {error:?}"));
         self.files.remove(&id.to_string()).expect("noted before");
         self.deleted.push(id.to_string());

@@ -195,7 +195,7 @@ fn check_files(dir: &TempDir, first: IpAddr, second: IpAddr) {
     let log = std::fs::read_to_string(dir.path().join("logs/trunk_server_change.log")).unwrap();
     let lines: Vec<&str> = log.lines().map(|line| line.split_once("] ").unwrap().1).collect();
     let expected =
-        [format!("group1  -  => {first}:23000"), format!("group1  {first}:23000  => {second}:23000")];
+        [format!("group1  -  =>  {first}:23000"), format!("group1  {first}:23000  =>  {second}:23000")];
     assert_eq!(lines, expected);
     let groups = std::fs::read_to_string(dir.path().join("data/storage_groups_new.dat")).unwrap();
     for line in [
