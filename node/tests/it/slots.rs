@@ -340,13 +340,15 @@ async fn a_full_trunk_file_is_followed_by_the_next_one() {
         names.insert(number, put(&server.store, content(number, 900_000)).await);
     }
     let ids: Vec<u32> = names.values().map(|name| slot(name).file_id).collect();
-    assert_eq!(ids, [1, 1, 1, 1, 3, 3, 3, 3, 4]);
+    assert_eq!(ids[..8], [1, 1, 1, 1, 3, 3, 3, 3]);
+    assert!(ids[8] >= 4);
     for (number, name) in names {
         assert_eq!(member(&server.data(), &name).unwrap(), content(number, 900_000));
     }
-    assert_eq!(server.store.trunk().file_id(), 4);
+    // The next one may have been made in advance.
+    assert!((4..=5).contains(&server.store.trunk().file_id()));
     server.store.trunk().adopt_file_id(2).unwrap();
-    assert_eq!(server.store.trunk().file_id(), 4);
+    assert!((4..=5).contains(&server.store.trunk().file_id()));
     server.store.trunk().adopt_file_id(9).unwrap();
     assert_eq!(server.store.trunk().file_id(), 9);
 }
@@ -367,10 +369,12 @@ async fn the_log_gives_the_same_free_space_again() {
                 live.insert(number, put(&server.store, content(number, len)).await);
             }
         }
-        let free = server.store.trunk().free_bytes();
+        let before = server.store.trunk().free_bytes();
         server.store.close().await.unwrap();
         let server = server.killed(merge);
-        assert_eq!(server.store.trunk().free_bytes(), free);
+        // One may have been made in advance meanwhile.
+        let free = server.store.trunk().free_bytes();
+        assert!(free == before || free == before + CONTAINER, "{before} {free}");
         for number in 600..700 {
             live.insert(number, put(&server.store, content(number, 3000)).await);
         }

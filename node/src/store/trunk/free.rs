@@ -263,6 +263,12 @@ impl FreeList {
         held.remove(&place(slot))
     }
 
+    /// Bytes of the largest free stretch of a store path.
+    pub(super) fn largest(&self, path: StorePathIndex) -> u32 {
+        let last = self.paths.get(&path.0).and_then(|space| space.by_size.last_key_value());
+        last.map_or(0, |((size, _), _)| *size)
+    }
+
     /// Whether something of a stretch is free.
     pub(super) fn touches(&self, slot: &Slot) -> bool {
         let space = self.paths.get(&slot.path.0);

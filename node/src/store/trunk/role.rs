@@ -215,7 +215,10 @@ impl Trunk {
         self.inner().trunk.server().as_ref().map_or(0, |server| server.free.bytes())
     }
 
-    fn ask<T>(&self, question: impl FnOnce(&mut Server, &Inner) -> Result<T, Status>) -> Result<T, Status> {
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&mut Server, &Arc<Inner>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
         let trunk = &self.inner().trunk;
         let answer = question(trunk.server().as_mut().ok_or(Status::EINVAL)?, self.inner());
         trunk.log.write_waiting();
@@ -313,7 +316,7 @@ impl Trunk {
         trunk.log.flush()
     }
 
-    fn inner(&self) -> &Inner {
+    fn inner(&self) -> &Arc<Inner> {
         &self.0.0
     }
 }

@@ -3,7 +3,7 @@
 //! Every change is in the log in the order in which it was made. What is given out is logged as free until its file is
 //! there, so after a crash it is free again, unless the file came to be there: its record in the binlog says so (`start`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -31,12 +31,26 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Such slots that are looked at again in one go, while uploads wait.
 const LOOKS: usize = 64;
 
+/// Pause after a trunk file could not be made in advance.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The next trunk file of a store path.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// It is being made.
+    UnderWay,
+    /// It cannot be made, as was found then.
+    Failed(Instant),
+}
+
 /// The state of the role.
 pub(super) struct Server {
     pub(super) free: FreeList,
     pub(super) rules: SlotRules,
     /// Held slots that are not free yet on this disk, and when they were found so.
     set_aside: VecDeque<(Slot, Instant)>,
+    /// Trunk files that are made in advance, by store path.
+    next: BTreeMap<u8, Next>,
 }
 
 /// A slot that is held for a file, and what is known of its bytes.
@@ -52,13 +66,13 @@ fn now() -> i64 {
 
 impl Server {
     pub(super) fn new(free: FreeList, rules: SlotRules) -> Self {
-        Self { free, rules, set_aside: VecDeque::new() }
+        Self { free, rules, set_aside: VecDeque::new(), next: BTreeMap::new() }
     }
 
     /// Holds a slot for a file of this node; another one if the first turns out to have a file in it. Blocking.
     pub(super) fn give(
         &mut self,
-        inner: &Inner,
+        inner: &Arc<Inner>,
         path: StorePathIndex,
         need: u32,
     ) -> Result<(Slot, Arc<Container>), Status> {
@@ -84,7 +98,7 @@ impl Server {
     /// Holds a slot. Blocking, since a trunk file may have to be made.
     pub(super) fn allocate(
         &mut self,
-        inner: &Inner,
+        inner: &Arc<Inner>,
         path: StorePathIndex,
         need: u32,
     ) -> Result<Given, Status> {
@@ -96,15 +110,48 @@ impl Server {
             Some(taken) => taken,
             None => {
                 let whole = make_container(inner, path, rules.file_size)?;
-                self.free.insert(&whole, Content::Zeros).map_err(|_| Status::EIO)?;
-                inner.trunk.log.add(now(), &[(Turn::Free, whole)]);
-                // A crash may lose what follows, but not a whole trunk file.
-                inner.trunk.log.write_waiting();
+                self.take_in(inner, &whole)?;
                 self.free.take(path, size, keeps).ok_or(Status::ENOSPC)?
             }
         };
         log_taken(inner, &taken);
+        self.make_ahead(inner, path);
         Ok(Given { slot: taken.piece, content: taken.content })
+    }
+
+    /// All of a new trunk file is free.
+    fn take_in(&mut self, inner: &Inner, whole: &Slot) -> Result<(), Status> {
+        self.free.insert(whole, Content::Zeros).map_err(|_| Status::EIO)?;
+        inner.trunk.log.add(now(), &[(Turn::Free, *whole)]);
+        // A crash may lose what follows, but not a whole trunk file.
+        inner.trunk.log.write_waiting();
+        Ok(())
+    }
+
+    /// Has the next trunk file made before it is needed, since that takes a disk's time: it waits for two syncs.
+    fn make_ahead(&mut self, inner: &Arc<Inner>, index: StorePathIndex) {
+        if self.free.largest(index) >= self.rules.file_size / 2 {
+            return;
+        }
+        match self.next.get(&index.0) {
+            Some(Next::UnderWay) => return,
+            Some(Next::Failed(since)) if since.elapsed() < AGAIN => return,
+            _ => {}
+        }
+        let Some(path) = inner.path(index) else { return };
+        self.next.insert(index.0, Next::UnderWay);
+        let (inner, size) = (Arc::clone(inner), self.rules.file_size);
+        path.pool.run_detached(move || {
+            let made = make_container(&inner, index, size);
+            // Without the role it stays as it is: empty, and nobody's.
+            let mut server = inner.trunk.server();
+            let Some(server) = server.as_mut() else { return };
+            let taken = made.and_then(|whole| server.take_in(&inner, &whole));
+            match taken {
+                Ok(()) => server.next.remove(&index.0),
+                Err(_) => server.next.insert(index.0, Next::Failed(Instant::now())),
+            };
+        });
     }
 
     /// What is held is a file's (0), or somebody's whom nobody knows (17), or free again.
