@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn pieces_are_smaller_when_bodies_are_many() {
-        for (bodies, piece) in [(0, PIECE), (1, PIECE), (32, PIECE), (64, PIECE / 2), (10_000, SLOW_PIECE)] {
+        for (bodies, piece) in [(0, PIECE), (1, PIECE), (64, PIECE), (128, PIECE / 2), (10_000, SLOW_PIECE)] {
             assert_eq!(share(bodies), piece, "{bodies}");
         }
     }
