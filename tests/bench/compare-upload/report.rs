@@ -30,16 +30,20 @@ impl Rounds {
             let errors: usize = samples.iter().map(|sample| sample.errors).sum();
             let wrong = if errors > 0 { format!("  {errors} ERRORS") } else { String::new() };
             say(&format!(
-                "  {way:8} {:>8.0}/s  p50 {:.2} ms  p99 {:.2} ms  busy {:.2}{wrong}",
+                "  {way:9} {:>8.0}/s  p50 {:.2} ms  p99 {:.2} ms  busy {:.2}{wrong}",
                 median(|sample| sample.per_second),
                 median(|sample| sample.p50),
                 median(|sample| sample.p99),
                 median(|sample| sample.busy),
             ));
         }
-        for (ours, theirs, bar) in
-            [("node", "volume", size.bar), ("tracker", "master", size.bar), ("node", "native", 0.85)]
-        {
+        for (ours, theirs, bar) in [
+            ("node", "volume", size.bar),
+            ("trunk", "volume", size.bar),
+            ("tracker", "master", size.bar),
+            ("tracker-t", "master", size.bar),
+            ("node", "native", 0.85),
+        ] {
             self.say_ratio(ours, theirs, bar);
         }
     }
