@@ -15,6 +15,7 @@ use super::{
     PATIENCE, answer, check_creation, check_length, expires, failed, finish, join, locked, other_version,
     promised, take_back,
 };
+use crate::authority::Grant;
 use crate::elsewhere::is_hop;
 use crate::files::Files;
 use crate::partials::{Completion, Partial, PartialSpec, Partials, Role};
@@ -58,17 +59,7 @@ pub(super) async fn serve<F: Files>(
     }
     let checksum = Checksum::of(&parts.headers)?;
     let reception = Reception::of(&settings, &grant.limits, parts, 0, len, checksum)?;
-    let upload = told.spec(len)?;
-    grant.limits.check_ext(&settings.mime, upload.ext)?;
-    let (upload, replicas) = promised(served, parts, upload, &role)?;
-    let spec = PartialSpec {
-        upload,
-        role,
-        completion: Completion::AtLength,
-        replicas,
-        told: told.text,
-        owner: grant.who,
-    };
+    let spec = spec_of(served, (&settings, parts), grant, told, len, role)?;
     let mut partial = served.files.partials().create(spec, expires(&settings)).await.map_err(failed)?;
     let received = async {
         if has_body {
@@ -82,6 +73,22 @@ pub(super) async fn serve<F: Files>(
         return Err(problem);
     }
     Ok(created(&settings, parts, &partial))
+}
+
+/// What a creation by tus asks for.
+pub(super) fn spec_of<F: Files>(
+    served: &Served<F>,
+    (settings, parts): (&Settings, &Parts),
+    grant: Grant,
+    told: Told,
+    len: Option<u64>,
+    role: Role,
+) -> Result<PartialSpec, Problem> {
+    let upload = told.spec(len)?;
+    grant.limits.check_ext(&settings.mime, upload.ext)?;
+    let (upload, replicas) = promised(served, parts, upload, &role)?;
+    let completion = Completion::AtLength;
+    Ok(PartialSpec { upload, role, completion, replicas, told: told.text, owner: grant.who })
 }
 
 /// The answer with the URL of an upload.

@@ -4,12 +4,12 @@ use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
 
-use super::create::created;
+use super::create::{created, spec_of};
 use super::metadata::Told;
-use super::{PATIENCE, check_length, check_owner, failed, finish, locked, now, promised, take_back};
+use super::{PATIENCE, check_length, check_owner, failed, finish, locked, now, take_back};
 use crate::authority::Grant;
 use crate::files::Files;
-use crate::partials::{Completion, Partial, PartialId, PartialSpec, Partials, Role};
+use crate::partials::{Partial, PartialId, Partials, Role};
 use crate::problem::Problem;
 use crate::rest::Served;
 use crate::rest::upload::bad;
@@ -46,18 +46,7 @@ pub(super) async fn serve<F: Files>(
     }
     check_length(settings, Some(len))?;
     grant.limits.check_size(len)?;
-    let upload = told.spec(Some(len))?;
-    grant.limits.check_ext(&settings.mime, upload.ext)?;
-    let role = Role::Joined(text);
-    let (upload, replicas) = promised(served, parts, upload, &role)?;
-    let spec = PartialSpec {
-        upload,
-        role,
-        completion: Completion::AtLength,
-        replicas,
-        told: told.text,
-        owner: grant.who,
-    };
+    let spec = spec_of(served, (settings, parts), grant, told, Some(len), Role::Joined(text))?;
     // Nobody knows of it before it is a file.
     let mut whole = partials.create(spec, now().saturating_add(KEPT)).await.map_err(failed)?;
     if let Err(problem) = fill(served, settings, &mut whole, ids).await {
