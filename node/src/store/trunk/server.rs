@@ -69,32 +69,6 @@ impl Server {
         Self { free, rules, set_aside: VecDeque::new(), next: BTreeMap::new() }
     }
 
-    /// Holds a slot for a file of this node; another one if the first turns out to have a file in it. Blocking.
-    pub(super) fn give(
-        &mut self,
-        inner: &Arc<Inner>,
-        path: StorePathIndex,
-        need: u32,
-    ) -> Result<(Slot, Arc<Container>), Status> {
-        for _ in 0..SLOT_TRIES {
-            let given = self.allocate(inner, path, need)?;
-            let container = match open(inner, &given.slot) {
-                Ok(container) => container,
-                Err(error) => {
-                    warn!(container = given.slot.container(), %error, "a trunk file cannot be opened");
-                    self.free.confirm(&given.slot);
-                    inner.trunk.log.add(now(), &[(Turn::Taken, given.slot)]);
-                    continue;
-                }
-            };
-            if given.content == Content::Zeros || container.is_zero(given.slot.at).unwrap_or(false) {
-                return Ok((given.slot, container));
-            }
-            self.set_aside.push_back((given.slot, Instant::now()));
-        }
-        Err(Status::EEXIST)
-    }
-
     /// Holds a slot. Blocking, since a trunk file may have to be made.
     pub(super) fn allocate(
         &mut self,
@@ -219,6 +193,36 @@ impl Server {
             }
         }
     }
+}
+
+/// Holds a slot for a file of this node; another one if the first turns out to have a file in it. None if this node is not
+/// the trunk server. Blocking; others get their slots while this one is looked at.
+pub(super) fn give(
+    inner: &Arc<Inner>,
+    path: StorePathIndex,
+    need: u32,
+) -> Option<Result<(Slot, Arc<Container>), Status>> {
+    for _ in 0..SLOT_TRIES {
+        let Given { slot, content } = match inner.trunk.server().as_mut()?.allocate(inner, path, need) {
+            Ok(given) => given,
+            Err(status) => return Some(Err(status)),
+        };
+        let is_zero = open(inner, &slot).and_then(|container| match content {
+            Content::Zeros => Ok(Some(container)),
+            Content::Unknown => Ok(container.is_zero(slot.at)?.then_some(container)),
+        });
+        let mut server = inner.trunk.server();
+        match is_zero {
+            Ok(Some(container)) => return Some(Ok((slot, container))),
+            Ok(None) => server.as_mut()?.set_aside.push_back((slot, Instant::now())),
+            Err(error) => {
+                warn!(container = slot.container(), %error, "a slot of a trunk file cannot be read, and is lost");
+                // Held by nobody, if the role was lost and came back meanwhile.
+                let _ = server.as_mut()?.confirm(inner, &slot, Status::EEXIST);
+            }
+        }
+    }
+    Some(Err(Status::EEXIST))
 }
 
 fn log_taken(inner: &Inner, taken: &Taken) {

@@ -21,6 +21,7 @@ use super::container::Container;
 use super::free::Content;
 use super::member::{Header, content_offset};
 use super::role::{Return, Space, TrunkClient};
+use super::server;
 use super::slot::{Slot, container};
 
 /// Pieces of one write.
@@ -61,8 +62,7 @@ impl Draft {
     /// A slot of this node's own, if it is the trunk server and the content belongs into one. Blocking.
     pub(in super::super) fn own(store: &Arc<Inner>, path: StorePathIndex, content: u64) -> Option<Self> {
         let need = store.trunk.rules().need(content)?;
-        let given = store.trunk.server().as_mut()?.give(store, path, need);
-        match given {
+        match server::give(store, path, need)? {
             Ok((slot, container)) => {
                 let (store, giver, container) = (Arc::clone(store), Giver::Own, Some(container));
                 Some(Self { store, container, slot, giver, state: State::Held, len: 0 })
