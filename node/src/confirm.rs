@@ -5,12 +5,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::{FutureExt, StreamExt, stream};
 use gateway::files::{Confirmed, Holds, Witness};
 use protocol::config::StorageConf;
 use protocol::{FileId, StorageId};
+use tokio::time::{Instant, timeout};
 
 use crate::remote::Remote;
 use crate::replication::{Listener, Replication};
+
+/// Files that members are asked about at a time.
+const AT_ONCE: usize = 16;
+/// Least time for that: longer than a member is waited for that does not answer, so that the others count.
+const ASKING: Duration = Duration::from_secs(6);
 
 /// What the node knows of its members' copies. Clones share it.
 #[derive(Clone)]
@@ -48,17 +55,25 @@ impl Confirm {
         NodeWitness { listener: self.replication.listen(), patience: self.patience, known: BTreeSet::new() }
     }
 
-    /// The same of files that are stored: the members are asked who has them.
+    /// The same of files that are stored: the members are asked who has them. One that does not answer takes of the time
+    /// that is waited.
     pub(crate) async fn begin_again(&self, remote: &Remote, files: &[FileId]) -> NodeWitness {
-        let mut begun = self.begin();
-        for (at, file) in files.iter().enumerate() {
-            let holders = remote.holders(file).await;
-            let holders = holders.iter().filter(|holder| matches!(holder.holds, Holds::Yes(_)));
-            let holders = holders.filter_map(|holder| StorageId::parse(&holder.id).ok()).collect();
-            begun.known = if at == 0 { holders } else { &begun.known & &holders };
-        }
-        begun
+        let (begun, start) = (self.begin(), Instant::now());
+        let asked: Vec<_> = files.iter().map(|file| holders(remote, file)).collect();
+        let of_all = stream::iter(asked)
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .map(|all| all.into_iter().reduce(|some, more| &some & &more));
+        let known = timeout(self.patience.max(ASKING), of_all).await.ok().flatten().unwrap_or_default();
+        NodeWitness { known, patience: self.patience.saturating_sub(start.elapsed()), ..begun }
     }
+}
+
+/// The members that have a file.
+async fn holders(remote: &Remote, file: &FileId) -> BTreeSet<StorageId> {
+    let holders = remote.holders(file).await;
+    let have = holders.iter().filter(|holder| matches!(holder.holds, Holds::Yes(_)));
+    have.filter_map(|holder| StorageId::parse(&holder.id).ok()).collect()
 }
 
 impl NodeWitness {

@@ -93,6 +93,7 @@ async fn what_is_not_confirmed_in_time_is_told_by_rest_and_taken_back_natively()
     assert!(one.has(&name, b"abc"));
     let (status, _, json) = post(&sending, "", headers).await;
     assert_eq!((status, json["files"][0].as_str()), (504, Some(id.as_str())));
+    assert!(json["detail"].as_str().expect("a sentence").contains("1 of the 2 members"), "{json}");
 
     holds.store(false, Ordering::SeqCst);
     wait_file(&other, &name, b"abc").await;
