@@ -102,6 +102,7 @@ impl TrunkRole {
     /// The leading tracker has answered.
     pub(crate) fn leader_answered(&self) {
         *self.0.leader_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.trunk().lease_until(std::time::Instant::now() + self.0.patience());
     }
 
     /// The store's side.
@@ -135,11 +136,15 @@ impl Shared {
     /// What is told, unless this node may have been replaced without hearing it.
     fn wanted(&self, told: TrunkServer) -> TrunkServer {
         let heard = *self.leader_heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let patience = (self.heart_beat * SILENT_BEATS).max(TICK * 2);
         match told {
-            TrunkServer::Own if heard.is_none_or(|at| at.elapsed() > patience) => TrunkServer::Nobody,
+            TrunkServer::Own if heard.is_none_or(|at| at.elapsed() > self.patience()) => TrunkServer::Nobody,
             told => told,
         }
+    }
+
+    /// How long this node gives out slots after an answer of the leading tracker.
+    fn patience(&self) -> Duration {
+        (self.heart_beat * SILENT_BEATS).max(TICK * 2)
     }
 
     /// What is to be done every second.

@@ -165,6 +165,9 @@ async fn the_trunk_server_gives_slots_and_tells_the_tracker_and_the_members() {
     let again: TrunkSpace = site.ask(&allocate(300)).await.unwrap();
     assert_eq!(again, second, "it was given back");
     assert_eq!(site.confirm(again, SpaceUse::Occupied).await, Ok(Empty));
+    let other: TrunkSpace = site.ask(&allocate(300)).await.unwrap();
+    assert_ne!(other, second, "it is not given for a while");
+    assert_eq!(site.confirm(other, SpaceUse::Unused).await, Ok(Empty));
     let free = FreeSpace { group: group(), space: first };
     assert_eq!(site.ask(&free).await, Ok(Empty));
     assert_eq!(site.ask::<_, Empty>(&free).await, Err(Status::EEXIST));
@@ -185,7 +188,7 @@ async fn the_trunk_server_gives_slots_and_tells_the_tracker_and_the_members() {
     assert_eq!(site.ask::<_, Empty>(&DeleteBinlogMarks).await, Err(Status::EINVAL));
 
     until("the tracker hears of the trunk file", || {
-        site.heard.all().contains(&ReportTrunkFileId(42)) && site.heard.all().contains(&ReportTrunkFree(3))
+        site.heard.all().contains(&ReportTrunkFileId(42)) && site.heard.all().contains(&ReportTrunkFree(4))
     })
     .await;
     until("the member has the trunk binlog", || {
@@ -262,7 +265,7 @@ async fn without_word_from_the_leading_tracker_no_slots_are_given() {
         match answer {
             Ok(_) => assert!(start.elapsed() < PATIENCE, "it goes on"),
             Err(error) => {
-                assert_eq!(status(&error), Status::EINVAL);
+                assert!([Status::EAGAIN, Status::EINVAL].contains(&status(&error)), "{error}");
                 return;
             }
         }

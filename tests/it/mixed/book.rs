@@ -26,7 +26,9 @@ use crate::wait::until;
 const IN_STEP: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Tries at an upload that FastDFS refuses for the moment.
-const TRIES: usize = 20;
+const TRIES: usize = 200;
+/// Pause between them.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Files that must be on every member, and those that must be on none.
 #[derive(Default)]
@@ -214,6 +216,17 @@ impl Book {
         self.in_trunk = !may;
     }
 
+    /// Makes contents that no other book makes.
+    pub(crate) fn begin_at(&mut self, seed: u32) {
+        self.seed = seed;
+    }
+
+    /// What another book has, too.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.deleted.extend(other.deleted);
+    }
+
     /// Notes a file that the group has to have from now on.
     pub(crate) fn note(&mut self, id: &FileId, content: Vec<u8>) {
         let before = self.files.insert(id.to_string(), File { content, metadata: None });
@@ -229,7 +242,8 @@ impl Book {
             match client.storages.send(at, &request, &mut bytes.as_slice(), |_| {}).await {
                 Ok(FileCreated(id)) => break id,
                 // FastDFS's trunk server gives slots of files whose delete the member has not heard of yet.
-                Err(error) if self.in_trunk && tries < TRIES && error.status() == Some(Status::EEXIST) => {
+                Err(error) if self.has_slots && tries < TRIES && error.status() == Some(Status::EEXIST) => {
+                    tokio::time::sleep(PAUSE).await;
                     tries += 1
                 }
                 Err(error) => panic!("upload to {at}: {error:?}"),

@@ -256,6 +256,12 @@ impl FreeList {
         self.insert(slot, content).is_ok()
     }
 
+    /// Whether that is held.
+    pub(super) fn is_held(&self, slot: &Slot) -> bool {
+        let is_it = |stretch: &Stretch| stretch.size == slot.at.size && stretch.dir == slot.dir;
+        self.paths.get(&slot.path.0).and_then(|space| space.held.get(&place(slot))).is_some_and(is_it)
+    }
+
     fn unhold(&mut self, slot: &Slot) -> Option<Stretch> {
         let held = &mut self.paths.get_mut(&slot.path.0)?.held;
         let is_it = |stretch: &Stretch| stretch.size == slot.at.size && stretch.dir == slot.dir;

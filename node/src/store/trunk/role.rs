@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use protocol::Status;
@@ -70,6 +70,8 @@ pub(in super::super) struct TrunkState {
     space: RwLock<Space>,
     /// As long as this node has the role.
     server: Mutex<Option<Server>>,
+    /// Until when it gives out slots, if that is limited.
+    lease: Mutex<Option<Instant>>,
     returned: mpsc::Sender<Returned>,
     /// Away while somebody tells the trunk server of them.
     returning: Mutex<Option<mpsc::Receiver<Returned>>>,
@@ -86,6 +88,7 @@ impl TrunkState {
             rules: RwLock::new(SlotRules::of(&TrunkConf::assumed())),
             space: RwLock::default(),
             server: Mutex::default(),
+            lease: Mutex::default(),
         }
     }
 
@@ -114,6 +117,13 @@ impl TrunkState {
         if self.returned.try_send((server, slot, why)).is_err() {
             warn!(?slot, "too much is to be given back to the trunk server, this space is lost");
         }
+    }
+
+    /// Whether slots may be given out now. This process may have stood still for so long that another member is the trunk
+    /// server.
+    pub(super) fn check_lease(&self) -> Result<(), Status> {
+        let lease = *self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        if lease.is_some_and(|until| Instant::now() >= until) { Err(Status::EAGAIN) } else { Ok(()) }
     }
 
     pub(super) fn server(&self) -> MutexGuard<'_, Option<Server>> {
@@ -151,6 +161,11 @@ impl Trunk {
         }
         trunk.set_space(Space::Own);
         Ok(())
+    }
+
+    /// Gives out slots until then, and not after it, as long as nothing else is said. Without a word of this there is no end.
+    pub fn lease_until(&self, until: Instant) {
+        *self.inner().trunk.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
     /// Has no role: another member is the trunk server, or nobody is.

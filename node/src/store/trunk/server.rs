@@ -77,6 +77,7 @@ impl Server {
         need: u32,
     ) -> Result<Given, Status> {
         let size = self.rules.slot_size(need).ok_or(Status::EINVAL)?;
+        inner.trunk.check_lease()?;
         inner.trunk.log.check()?;
         let rules = self.rules;
         let keeps = |left| rules.is_worth_keeping(left);
@@ -128,14 +129,22 @@ impl Server {
         });
     }
 
-    /// What is held is a file's (0), or somebody's whom nobody knows (17), or free again.
+    /// What is held is a file's (0), or not to be given for a while (17), or free again.
     pub(super) fn confirm(&mut self, inner: &Inner, slot: &Slot, outcome: Status) -> Result<(), Status> {
         match outcome {
-            Status::OK | Status::EEXIST => {
+            Status::OK => {
                 if !self.free.confirm(slot) {
                     return Err(Status::ENOENT);
                 }
                 inner.trunk.log.add(now(), &[(Turn::Taken, *slot)]);
+                Ok(())
+            }
+            // As a rule the member has not heard yet that the file before was deleted. FastDFS gives such a slot up for good.
+            Status::EEXIST => {
+                if !self.free.is_held(slot) || self.set_aside.iter().any(|(other, _)| other == slot) {
+                    return Err(Status::ENOENT);
+                }
+                self.set_aside.push_back((*slot, Instant::now()));
                 Ok(())
             }
             _ => {
