@@ -99,10 +99,16 @@ impl TrunkRole {
         self.0.told.send_if_modified(|told| std::mem::replace(told, server) != server);
     }
 
-    /// The leading tracker has answered.
-    pub(crate) fn leader_answered(&self) {
-        *self.0.leader_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.trunk().lease_until(std::time::Instant::now() + self.0.patience());
+    /// The leading tracker has answered what it was asked then, and names nobody else. The time of the question counts: this
+    /// process may have stood still before it read the answer.
+    pub(crate) fn leader_answered(&self, asked: Instant) {
+        *self.0.leader_heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        self.trunk().lease_until((asked + self.0.patience()).into_std());
+    }
+
+    /// Gives out no slots from now on: somebody else does.
+    pub(crate) fn end_lease(&self) {
+        self.trunk().lease_until(Instant::now().into_std());
     }
 
     /// The store's side.

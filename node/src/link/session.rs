@@ -51,6 +51,8 @@ pub(super) struct Session<'a> {
     /// Who feeds this node, as the tracker was told last.
     pub(super) told_source: Option<SyncSource>,
     pub(super) reported: Reported,
+    /// When the last question was sent.
+    pub(super) asked: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -79,15 +81,28 @@ impl<'a> Session<'a> {
         link.peers.set_own(id);
         link.view.learn(params.clone(), ids);
         let name = server.primary.to_string();
-        let (status, told_source, reported) = (None, None, Reported::default());
-        let mut session =
-            Self { link, connection, tracker, index, name, params, id, ip, status, told_source, reported };
+        let (status, told_source, reported, asked) = (None, None, Reported::default(), Instant::now());
+        let mut session = Self {
+            link,
+            connection,
+            tracker,
+            index,
+            name,
+            params,
+            id,
+            ip,
+            status,
+            told_source,
+            reported,
+            asked,
+        };
         session.tell_new_address().await?;
         Ok(session)
     }
 
     /// Sends a request and reads its answer.
     pub(super) async fn ask<Q: Request, A: Response>(&mut self, request: &Q) -> Result<A, LinkError> {
+        self.asked = Instant::now();
         ask(&mut self.connection, request).await
     }
 

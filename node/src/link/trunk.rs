@@ -32,8 +32,11 @@ impl Session<'_> {
         if self.link.trackers.leader() != Some(self.index) {
             return Ok(());
         }
-        self.link.trunk.leader_answered();
-        let Some(brief) = told else { return Ok(()) };
+        let asked = self.asked;
+        let Some(brief) = told else {
+            self.link.trunk.leader_answered(asked);
+            return Ok(());
+        };
         if !self.params.trunk.use_trunk_file {
             self.ask_params_again().await?;
         }
@@ -47,6 +50,9 @@ impl Session<'_> {
             let TrunkFileId(id) = self.ask(&FetchTrunkFileId).await?;
             let id = u32::try_from(id).unwrap_or(0);
             blocking(&self.link.store, move |store| store.trunk().adopt_file_id(id)).await?;
+            self.link.trunk.leader_answered(asked);
+        } else {
+            self.link.trunk.end_lease();
         }
         self.link.trunk.tell(server);
         Ok(())

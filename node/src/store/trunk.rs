@@ -4,6 +4,7 @@
 //! (`free`, pure) and gives slots to all members; `server` is that role, `log` its record, which all members have. Who has
 //! the role the trackers say: [`Trunk`] is what the link and the native service see of it.
 
+mod claims;
 mod container;
 mod free;
 mod log;

@@ -10,7 +10,7 @@ use protocol::config::storage_conf::Durability;
 use protocol::file_id::{SubDir, TrunkSlot};
 
 use super::super::data_dir::DataDir;
-use super::slot::container;
+use super::slot::{HEADER_LEN, container};
 
 /// Trunk files of a store path that are open at once.
 const MOST: usize = 64;
@@ -83,6 +83,11 @@ impl Container {
             done += u32::try_from(read).unwrap_or(slot.size);
         }
         Ok(true)
+    }
+
+    /// Whether no file is in a slot; of one that is on its way there may be content. Blocking.
+    pub(super) fn has_no_header(&self, slot: TrunkSlot) -> io::Result<bool> {
+        self.is_zero(TrunkSlot { size: slot.size.min(HEADER_LEN), ..slot })
     }
 
     /// Fills a slot with zeros, from its header on: it is free as soon as that is gone. Blocking.

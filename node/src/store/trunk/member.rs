@@ -24,10 +24,13 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::super::shelves::Shelves;
 use super::super::{Inner, ReadError, io_failed, read_failed};
 use super::container::Container;
+use super::slot::Slot;
 
 pub(super) const HEADER_LEN: usize = super::slot::HEADER_LEN as usize;
 /// Longest text of a link: a name.
 const MAX_LINK: u32 = 255;
+/// Pause between two looks at a slot that somebody has a claim to.
+const GIVEN_UP: Duration = Duration::from_millis(1);
 
 /// What a slot holds.
 pub(in super::super) enum Member {
@@ -102,9 +105,18 @@ pub(in super::super) fn erase(store: &Inner, name: &LogicName, slot: TrunkSlot) 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         outcome => outcome.map_err(erasing)?,
     };
-    match member(&container, name, slot) {
-        Err(ReadError::NotFound) => return Ok(false),
-        outcome => outcome.map_err(read_failed)?,
+    let place = Slot { path: name.store_path(), dir: name.sub_dir(), at: slot };
+    let _claim = loop {
+        let claim = store.trunk.claims.claim(&place);
+        match member(&container, name, slot) {
+            Err(ReadError::NotFound) => return Ok(false),
+            outcome => outcome.map_err(read_failed)?,
+        };
+        match claim {
+            Some(claim) => break claim,
+            // Somebody who has a claim and finds this file gives it up at once.
+            None => std::thread::sleep(GIVEN_UP),
+        }
     };
     container.zero(slot).map_err(erasing)?;
     container.sync(store.durability).map_err(erasing)?;

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::super::layout::unix_seconds;
 use super::super::{Inner, Store, StoreError};
+use super::claims::Claims;
 use super::free::Content;
 use super::log::TrunkLog;
 use super::server::Server;
@@ -65,6 +66,8 @@ const MAX_RETURNED: usize = 64 * 1024;
 
 /// What a store keeps of trunk files.
 pub(in super::super) struct TrunkState {
+    /// Slots that are written or erased now.
+    pub(super) claims: Claims,
     pub(super) log: TrunkLog,
     rules: RwLock<SlotRules>,
     space: RwLock<Space>,
@@ -82,6 +85,7 @@ impl TrunkState {
     pub(in super::super) fn new(base_data: &Path) -> Self {
         let (returned, returning) = mpsc::channel(MAX_RETURNED);
         Self {
+            claims: Claims::default(),
             returned,
             returning: Mutex::new(Some(returning)),
             log: TrunkLog::new(base_data.join("trunk")),

@@ -17,6 +17,7 @@ use rustix::io::{Errno, pwritev};
 use tracing::{debug, warn};
 
 use super::super::{Inner, StorePath, io_failed};
+use super::claims::Claim;
 use super::container::Container;
 use super::free::Content;
 use super::member::{Header, content_offset};
@@ -56,6 +57,8 @@ pub(in super::super) struct Draft {
     state: State,
     /// Bytes of content.
     len: u32,
+    /// Nobody else writes there meanwhile.
+    claim: Option<Claim>,
 }
 
 impl Draft {
@@ -64,8 +67,16 @@ impl Draft {
         let need = store.trunk.rules().need(content)?;
         match server::give(store, path, need)? {
             Ok((slot, container)) => {
+                let claim = store.trunk.claims.claim(&slot);
+                if claim.is_none() || !container.has_no_header(slot.at).unwrap_or(false) {
+                    // Of the file that was there before something came late.
+                    if let Some(server) = store.trunk.server().as_mut() {
+                        let _ = server.confirm(store, &slot, Status::EEXIST);
+                    }
+                    return None;
+                }
                 let (store, giver, container) = (Arc::clone(store), Giver::Own, Some(container));
-                Some(Self { store, container, slot, giver, state: State::Held, len: 0 })
+                Some(Self { store, container, slot, giver, state: State::Held, len: 0, claim })
             }
             Err(status) => {
                 debug!(%status, "no slot in a trunk file; the file becomes one of its own");
@@ -77,17 +88,19 @@ impl Draft {
     /// A slot that the trunk server has given.
     pub(in super::super) fn of_member(store: &Arc<Inner>, giver: Arc<dyn TrunkClient>, slot: Slot) -> Self {
         let (store, giver) = (Arc::clone(store), Giver::Member(giver));
-        Self { store, container: None, slot, giver, state: State::Held, len: 0 }
+        Self { store, container: None, slot, giver, state: State::Held, len: 0, claim: None }
     }
 
     /// Opens the trunk file, and looks whether there is a file in the slot: then it is not for this one. Blocking.
     pub(in super::super) fn open(&mut self) -> io::Result<()> {
         let path = self.store.path(self.slot.path).ok_or(io::ErrorKind::NotFound)?;
         let container = ensure(&self.store, path, &self.slot)?;
-        if container.is_zero(self.slot.at)? {
+        self.claim = self.store.trunk.claims.claim(&self.slot);
+        if self.claim.is_some() && container.is_zero(self.slot.at)? {
             self.container = Some(container);
             return Ok(());
         }
+        self.claim = None;
         self.state = State::Occupied;
         Err(io::ErrorKind::AlreadyExists.into())
     }
@@ -161,8 +174,10 @@ impl Drop for Draft {
         let Some(container) = self.container.take() else {
             return give_back(&store, giver, slot, state, Content::Unknown);
         };
+        let claim = self.claim.take();
         path.pool.run_detached(move || {
             let zeroed = container.zero(slot.at);
+            drop(claim);
             if let Err(error) = &zeroed {
                 warn!(container = slot.container(), %error, "what was written of a file cannot be removed");
             }
@@ -203,6 +218,7 @@ pub(in super::super) fn replicate(
         return Ok(false);
     }
     let container = ensure(store, path, &slot).map_err(failed)?;
+    let Some(_claim) = store.trunk.claims.claim(&slot) else { return Ok(false) };
     if !container.is_zero(at).map_err(failed)? {
         return Ok(false);
     }
