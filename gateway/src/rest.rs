@@ -7,6 +7,7 @@ pub(crate) mod digest;
 mod filename;
 mod gather;
 mod hand;
+mod incoming;
 mod info;
 mod link;
 mod metadata;
@@ -21,7 +22,6 @@ mod structured;
 mod terms;
 mod upload;
 mod uploads;
-mod whole;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -9,9 +9,10 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::Serialize;
 
+use super::incoming::Incoming;
 use super::info::{Described, describe, look_failed};
 use super::place::{self, Carried};
-use super::upload::{Incoming, bad};
+use super::upload::bad;
 use super::{Served, Shared, delete_by, file_id_of};
 use crate::authority::Scope;
 use crate::files::{Checksum, Errand, Files};

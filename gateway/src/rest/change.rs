@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::gather::Gather;
+use super::incoming::Incoming;
 use super::opening::{self, Opened};
-use super::upload::{Incoming, Stored, bad, base_url, content_length, created, write_failed};
+use super::upload::{Stored, bad, base_url, content_length, created, write_failed};
 use super::{Served, Shared};
 use crate::authority::Scope;
 use crate::conditions::{self, Outcome};

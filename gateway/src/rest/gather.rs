@@ -8,9 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::upload::{Incoming, PIECE};
+use super::incoming::Incoming;
 use crate::problem::Problem;
 
+/// Pieces that larger bodies are written in. What is read in one go and written at once is still in the processor's cache.
+pub(super) const PIECE: usize = 128 * 1024;
 /// What is worth a trip to the disk when it took long to arrive, and how long that is.
 const SLOW_PIECE: usize = 16 * 1024;
 const GATHER_TIME: Duration = Duration::from_millis(200);

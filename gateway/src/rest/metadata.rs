@@ -11,9 +11,10 @@ use http::{HeaderValue, StatusCode};
 use protocol::metadata::{BadItem, Metadata};
 use serde_json::Value;
 
+use super::incoming::Incoming;
 use super::info::look_failed;
 use super::opening::{self, Opened};
-use super::upload::{Incoming, bad, write_failed};
+use super::upload::{bad, write_failed};
 use super::{Served, Shared};
 use crate::authority::Scope;
 use crate::files::{Errand, Files, Writes};

@@ -15,8 +15,9 @@ use protocol::metadata::MAX_VALUE;
 use tokio::time::timeout;
 
 use super::filename;
+use super::gather::PIECE;
 use super::terms::Terms;
-use super::upload::{Arrived, PIECE, bad, write_failed};
+use super::upload::{Arrived, bad, write_failed};
 use crate::authority::UploadLimits;
 use crate::files::{Upload, Writes};
 use crate::problem::Problem;

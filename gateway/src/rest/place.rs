@@ -34,7 +34,8 @@ use tokio::time::{sleep, timeout};
 
 use super::Served;
 use super::hand::Hand;
-use super::upload::{self, Incoming};
+use super::incoming::Incoming;
+use super::upload;
 use crate::ResponseMode;
 use crate::authority::{Authority, Call, FDFS_CLUSTER, Grant, Scope};
 use crate::client::Client;

@@ -17,7 +17,8 @@ use crate::files::Files;
 use crate::partials::{Held, Partial, Role};
 use crate::problem::Problem;
 use crate::rest::Served;
-use crate::rest::upload::{Incoming, bad};
+use crate::rest::incoming::Incoming;
+use crate::rest::upload::bad;
 use crate::settings::Settings;
 
 /// Answers it.
