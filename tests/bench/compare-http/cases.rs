@@ -42,6 +42,7 @@ pub(crate) static ALL: &[Case] = &[
     hot("hot-1k", KIB, [1.0, 1.0]),
     hot("hot-4k", 4 * KIB, [1.2, 1.5]),
     hot("hot-64k", 64 * KIB, [1.0, 1.2]),
+    Case { load: Load::Lean { connections: 32 }, ..hot("lean-64k", 64 * KIB, [1.0, 1.2]) },
     large("hot-1m", MIB),
     large("hot-100m", 100 * MIB),
     Case { name: "random-4k", of: Of::Random, ..hot("", 0, [1.2, 1.5]) },

@@ -5,12 +5,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::files::Store;
+use crate::lean;
 use crate::server::{Cores, Server, is_on_path};
 
 /// How a server is loaded.
 pub(crate) enum Load {
     /// HTTP/1.1 by wrk, each connection with the next request after each answer.
     Wrk { connections: u32, header: Option<&'static str> },
+    /// HTTP/1.1 as by wrk, but bodies are thrown away unseen.
+    Lean { connections: usize },
     /// HTTP/2 by h2load, each connection with so many requests at once.
     H2load { connections: u32, streams: u32 },
 }
@@ -64,6 +67,7 @@ impl Load {
     pub(crate) fn missing(&self) -> Option<&'static str> {
         match self {
             Self::Wrk { .. } => (!is_on_path("wrk")).then_some("wrk is not on the PATH"),
+            Self::Lean { .. } => None,
             Self::H2load { .. } => (!is_on_path("h2load"))
                 .then_some("h2load is not on the PATH; Debian has it in nghttp2-client"),
         }
@@ -78,23 +82,28 @@ impl Load {
         cores: &Cores,
         time: Duration,
     ) -> Sample {
-        let command = match self {
-            Self::Wrk { connections, header } => wrk(*connections, *header, request, store, time),
-            Self::H2load { connections, streams } => h2load(*connections, *streams, request, time),
-        };
         let (used, start) = (server.used(), Instant::now());
-        let output = cores.load(&command).output().expect("the generator was there at the start");
+        let sample = match (self, request) {
+            (Self::Wrk { connections, header }, _) => {
+                said(cores, &wrk(*connections, *header, request, store, time), wrk_result)
+            }
+            (Self::H2load { connections, streams }, Request::One(url)) => {
+                said(cores, &h2load(*connections, *streams, url, time), h2load_result)
+            }
+            (Self::Lean { connections }, Request::One(url)) => lean::run(url, *connections, time, cores.load),
+            (_, Request::OneOf(..)) => panic!("only wrk has random paths"),
+        };
         let busy = (server.used() - used).as_secs_f64() / start.elapsed().as_secs_f64();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let sample = match self {
-            Self::Wrk { .. } => wrk_result(&text),
-            Self::H2load { .. } => h2load_result(&text),
-        };
-        let Some(sample) = sample else {
-            panic!("{command:?} says: {text}{}", String::from_utf8_lossy(&output.stderr))
-        };
         Sample { busy, ..sample }
     }
+}
+
+/// What a generator says.
+fn said(cores: &Cores, command: &Command, read: fn(&str) -> Option<Sample>) -> Sample {
+    let output = cores.load(command).output().expect("the generator was there at the start");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    read(&text).unwrap_or_else(|| panic!("{command:?} says: {text}{error}"))
 }
 
 fn wrk(connections: u32, header: Option<&str>, request: &Request, store: &Store, time: Duration) -> Command {
@@ -130,8 +139,7 @@ fn wrk_result(text: &str) -> Option<Sample> {
     })
 }
 
-fn h2load(connections: u32, streams: u32, request: &Request, time: Duration) -> Command {
-    let Request::One(url) = request else { panic!("no case has h2load with random paths") };
+fn h2load(connections: u32, streams: u32, url: &str, time: Duration) -> Command {
     let mut command = Command::new("h2load");
     command.args(["-t1", &format!("-c{connections}"), &format!("-m{streams}")]);
     command.args(["-D", &time.as_secs().max(1).to_string(), url]);

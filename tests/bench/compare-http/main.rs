@@ -11,6 +11,8 @@
 //! - `FDFS_NGINX_MODULE` names an nginx with the module; else the first `nginx-fdfs` or `nginx` on the PATH that has it.
 //! - `FDFS_TEST_BINARY` names the `fdfs` to measure, `FDFS_COMPARE_BASE` another build of it to compare with.
 //!
+//! `lean-64k` is `hot-64k` by a generator of our own that takes less than wrk does, so that the server is the limit.
+//!
 //! "busy" is how much of its processor the server used: below 0.9 the load generator, or what else runs on the machine, was
 //! the limit, and the ratio of processor time per request ("cost") says more than the one of requests per second.
 
@@ -25,6 +27,7 @@ mod certificate;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod cluster;
 mod files;
+mod lean;
 mod load;
 mod nginx;
 mod ours;

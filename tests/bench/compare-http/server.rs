@@ -145,3 +145,10 @@ pub(crate) fn on_path(program: &str) -> impl Iterator<Item = PathBuf> {
     let program = program.to_owned();
     dirs.into_iter().map(move |dir| dir.join(&program)).filter(|path| path.is_file())
 }
+
+/// Puts this thread, and those that it starts, on a processor.
+pub(crate) fn take(processor: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    rustix::thread::sched_setaffinity(None, &set).expect("it was allowed before");
+}

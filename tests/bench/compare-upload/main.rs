@@ -50,7 +50,7 @@ use client::Way;
 use ours::{Kept, Ours};
 use report::Rounds;
 use say::say;
-use server::Cores;
+use server::{Cores, take};
 
 /// A size of files, and what is wanted of it.
 pub(crate) struct Size {
@@ -110,11 +110,4 @@ async fn main() {
         rounds.say(size);
     }
     ours.stop().await;
-}
-
-/// Puts this process, and with it the clients, which are threads of it, on a processor.
-fn take(processor: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(processor);
-    rustix::thread::sched_setaffinity(None, &set).expect("it was allowed before");
 }
