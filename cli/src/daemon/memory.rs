@@ -12,7 +12,7 @@ const WORTH: u64 = 8 << 20;
 /// A change that says that something was freed or used.
 const NEWS: u64 = 1 << 20;
 /// Without one, it is done after so many looks.
-const LOOKS: u32 = 12;
+const LOOKS: u32 = 3;
 
 /// Looks at the memory of this process as long as it runs.
 pub(super) async fn give_back() {
