@@ -3,7 +3,8 @@
 use bytes::BytesMut;
 
 use super::TrunkSpace;
-use crate::wire::{DecodeError, Reader, Request, frame};
+use super::space::{decode_of_group, encode_of_group};
+use crate::wire::{DecodeError, Request, frame};
 use crate::{Command, GroupName, Status};
 
 /// How a slot was used.
@@ -57,15 +58,11 @@ impl Request for ConfirmSpace {
     const COMMAND: Command = Command::TRUNK_ALLOC_CONFIRM;
 
     fn encode_body(&self, out: &mut BytesMut) {
-        self.group.encode(out);
-        self.space.encode(out);
+        encode_of_group(self.group, self.space, out);
     }
 
     fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
-        let group = GroupName::decode(&mut reader)?;
-        let space = TrunkSpace::decode(&mut reader)?;
-        reader.finish()?;
+        let (group, space) = decode_of_group(body)?;
         Ok(Self { group, space })
     }
 }

@@ -4,7 +4,8 @@
 use bytes::BytesMut;
 
 use super::TrunkSpace;
-use crate::wire::{DecodeError, Reader, Request};
+use super::space::{decode_of_group, encode_of_group};
+use crate::wire::{DecodeError, Request};
 use crate::{Command, GroupName};
 
 /// The request.
@@ -20,15 +21,11 @@ impl Request for FreeSpace {
     const COMMAND: Command = Command::TRUNK_FREE_SPACE;
 
     fn encode_body(&self, out: &mut BytesMut) {
-        self.group.encode(out);
-        self.space.encode(out);
+        encode_of_group(self.group, self.space, out);
     }
 
     fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
-        let group = GroupName::decode(&mut reader)?;
-        let space = TrunkSpace::decode(&mut reader)?;
-        reader.finish()?;
+        let (group, space) = decode_of_group(body)?;
         Ok(Self { group, space })
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::GroupName;
 use crate::file_id::{StorePathIndex, SubDir, TrunkSlot};
 use crate::wire::{DecodeError, Reader, Response};
 
@@ -39,6 +40,20 @@ impl TrunkSpace {
         };
         Ok(Self { path, dir, slot })
     }
+}
+
+/// Appends what says of which group a slot is: group 16, slot 15.
+pub(super) fn encode_of_group(group: GroupName, space: TrunkSpace, out: &mut BytesMut) {
+    group.encode(out);
+    space.encode(out);
+}
+
+/// Reads a body of that.
+pub(super) fn decode_of_group(body: &[u8]) -> Result<(GroupName, TrunkSpace), DecodeError> {
+    let mut reader = Reader::new(body);
+    let of = (GroupName::decode(&mut reader)?, TrunkSpace::decode(&mut reader)?);
+    reader.finish()?;
+    Ok(of)
 }
 
 impl Response for TrunkSpace {
