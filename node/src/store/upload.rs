@@ -1,6 +1,7 @@
 //! New files: content into a temporary file, then commit, which `publish` does.
 
-use std::io::{self, IoSlice, Write};
+use std::future::Future;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,10 +16,10 @@ use protocol::metadata::Metadata;
 
 use super::locks::FileLock;
 use super::name_maker::{self, SizeOf};
-use super::pool::PoolGone;
+use super::pool::{Pool, PoolGone};
 use super::temporary::Temporary;
 use super::trunk::{Draft, Space, TrunkClient};
-use super::{Inner, Store, StorePath, io_failed};
+use super::{Inner, Store, StorePath, io_failed, pieces};
 
 /// Of names that leave no room for `-m`.
 pub(super) const TOO_LONG: &str = "the name is too long to have metadata";
@@ -70,6 +71,23 @@ pub(super) enum Body {
     File(Temporary),
     /// A slot of a trunk file.
     Slot(Draft),
+}
+
+impl Body {
+    /// Appends content. Blocking.
+    fn write(&mut self, content: &[Bytes]) -> Result<(), WriteError> {
+        match self {
+            Self::File(temporary) => {
+                let mut file = temporary.file();
+                let written = match content {
+                    [one] => file.write_all(one),
+                    many => pieces::write_all(many, |slices| file.write_vectored(slices)),
+                };
+                written.map_err(|error| io_failed("writing a file", error))
+            }
+            Self::Slot(draft) => draft.write(content),
+        }
+    }
 }
 
 impl Store {
@@ -214,18 +232,10 @@ impl Upload {
         let write = move || {
             open.crc.update(&chunk);
             open.len += chunk.len() as u64;
-            match &mut open.body {
-                Body::File(temporary) => {
-                    temporary.file().write_all(&chunk).map_err(|error| io_failed("writing a file", error))?
-                }
-                Body::Slot(draft) => draft.write(&[chunk])?,
-            }
+            open.body.write(&[chunk])?;
             Ok(open)
         };
-        let pool = &self.place.path.pool;
-        let written =
-            if is_short { pool.run_short(write).left_future() } else { pool.run(write).right_future() };
-        let open = written.await.map_err(gone)??;
+        let open = run(&self.place.path.pool, is_short, write).await.map_err(gone)??;
         self.place.store.counters.file_writes.done(1);
         self.open = Some(open);
         Ok(())
@@ -245,9 +255,7 @@ impl Upload {
             drop(lock);
             made
         };
-        let made =
-            if is_short { path.pool.run_short(job).left_future() } else { path.pool.run(job).right_future() };
-        made.await.map_err(gone)?
+        run(&path.pool, is_short, job).await.map_err(gone)?
     }
 }
 
@@ -318,11 +326,7 @@ impl Place {
         }
         let mut body = self.begin(Some(len))?;
         self.store.counters.file_writes.asked(1);
-        match &mut body {
-            Body::File(temporary) => write_pieces(&mut temporary.file(), content)
-                .map_err(|error| io_failed("writing a file", error))?,
-            Body::Slot(draft) => draft.write(content)?,
-        }
+        body.write(content)?;
         self.store.counters.file_writes.done(1);
         self.commit(Open { body, crc, len })
     }
@@ -406,26 +410,13 @@ enum Way {
     OwnFile(Place),
 }
 
-fn write_pieces(file: &mut impl Write, content: &[Bytes]) -> io::Result<()> {
-    match content {
-        [] => Ok(()),
-        [one] => file.write_all(one),
-        many => {
-            let mut slices: Vec<IoSlice<'_>> = many.iter().map(|piece| IoSlice::new(piece)).collect();
-            let mut left = slices.as_mut_slice();
-            while !left.is_empty() {
-                let written = file.write_vectored(left)?;
-                if written == 0 && left.iter().any(|slice| !slice.is_empty()) {
-                    return Err(io::ErrorKind::WriteZero.into());
-                }
-                IoSlice::advance_slices(&mut left, written);
-                while left.first().is_some_and(|slice| slice.is_empty()) {
-                    left = left.get_mut(1..).unwrap_or_default();
-                }
-            }
-            Ok(())
-        }
-    }
+/// Runs a job, where it comes if it is short and the disk quick.
+fn run<T: Send + 'static>(
+    pool: &Pool,
+    is_short: bool,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Result<T, PoolGone>> + Send {
+    if is_short { pool.run_short(job).left_future() } else { pool.run(job).right_future() }
 }
 
 pub(super) fn gone(_: PoolGone) -> WriteError {

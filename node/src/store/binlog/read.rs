@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use protocol::LogicName;
 
+use super::super::lines;
 use super::{BinlogPosition, Op, Record, Side, file_path};
 
 /// Longest line that is looked at as a whole; readers of the reference refuse more than 255 bytes.
@@ -96,7 +97,8 @@ impl BinlogReader {
             Self { directory: directory.to_owned(), position, source: None, buffer: Vec::new(), taken: 0 };
         reader.open_source()?;
         if let Some(Source::Plain(file)) = &reader.source {
-            reader.position.offset = line_start(file, position.offset)?;
+            let whole = position.offset.min(file.metadata()?.len());
+            reader.position.offset = lines::start(file, whole)?;
         }
         Ok(reader)
     }
@@ -189,22 +191,6 @@ impl BinlogReader {
         self.buffer.truncate(have + *read.as_ref().unwrap_or(&0));
         read
     }
-}
-
-/// The beginning of the line that `offset` lies in, or the end of the last whole line of the file.
-fn line_start(file: &File, offset: u64) -> io::Result<u64> {
-    const STEP: u64 = 4096;
-    let mut end = offset.min(file.metadata()?.len());
-    while end > 0 {
-        let start = end.saturating_sub(STEP);
-        let mut piece = vec![0; usize::try_from(end - start).unwrap_or(0)];
-        file.read_exact_at(&mut piece, start)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
 }
 
 /// As much of a line as a log takes.

@@ -15,6 +15,7 @@ use protocol::Status;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use super::super::lines;
 use super::record::{self, Turn};
 use super::slot::Slot;
 
@@ -228,7 +229,7 @@ impl State {
         let path = directory.join(FILE_NAME);
         let file = OpenOptions::new().append(true).read(true).create(true).open(&path)?;
         let len = file.metadata()?.len();
-        self.len = end_of_last_line(&file, len)?;
+        self.len = lines::start(&file, len)?;
         if self.len < len {
             warn!(path = %path.display(), bytes = len - self.len, "the last line was torn by a crash and is cut off");
             file.set_len(self.len)?;
@@ -253,19 +254,4 @@ impl State {
         self.is_synced = false;
         Ok(())
     }
-}
-
-fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {
-    const STEP: u64 = 4096;
-    let mut end = len;
-    while end > 0 {
-        let start = end.saturating_sub(STEP);
-        let mut piece = vec![0; usize::try_from(end - start).unwrap_or(0)];
-        file.read_exact_at(&mut piece, start)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
 }

@@ -4,7 +4,7 @@
 //! becomes one of its own, which is as good for whoever reads it.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use gateway::files::WriteError;
 use protocol::config::storage_conf::Durability;
 use protocol::file_id::{StorePathIndex, TrunkSlot};
 use protocol::{LogicName, Status};
-use rustix::io::{Errno, pwritev};
+use rustix::io::pwritev;
 use tracing::{debug, warn};
 
-use super::super::{Inner, StorePath, io_failed};
+use super::super::{Inner, StorePath, io_failed, pieces};
 use super::claims::Claim;
 use super::container::Container;
 use super::free::Content;
@@ -24,9 +24,6 @@ use super::member::{Header, content_offset};
 use super::role::{Return, Space, TrunkClient};
 use super::server;
 use super::slot::{Slot, container};
-
-/// Pieces of one write.
-const MAX_PIECES: usize = 64;
 
 /// Who gave the slot.
 #[derive(Clone)]
@@ -264,20 +261,11 @@ fn write_at(container: &Container, content: &[Bytes], mut at: u64) -> io::Result
     if let [one] = content {
         return container.file.write_all_at(one, at);
     }
-    for some in content.chunks(MAX_PIECES) {
-        let mut slices: Vec<IoSlice<'_>> = some.iter().map(|piece| IoSlice::new(piece)).collect();
-        let mut left = slices.as_mut_slice();
-        while left.iter().any(|slice| !slice.is_empty()) {
-            let written = match pwritev(&container.file, left, at) {
-                Err(Errno::INTR) => continue,
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                outcome => outcome?,
-            };
-            at += written as u64;
-            IoSlice::advance_slices(&mut left, written);
-        }
-    }
-    Ok(())
+    pieces::write_all(content, |slices| {
+        let written = pwritev(&container.file, slices, at)?;
+        at += written as u64;
+        Ok(written)
+    })
 }
 
 /// Opens the trunk file of a slot, which is made or made longer if need be. Blocking.
