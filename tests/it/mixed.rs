@@ -18,22 +18,32 @@ use book::Book;
 /// of what another member took.
 async fn a_group_agrees(trackers: &[Make], nodes: &[Make], newcomer: Make) {
     let mut group = Group::start(trackers, nodes).await;
+    grow_and_agree(&mut group, &mut Book::default(), newcomer, async |_| {}).await;
+}
+
+/// That, with a group that has started; the newcomer takes part when the group is `ready` for it.
+pub(crate) async fn grow_and_agree(
+    group: &mut Group,
+    book: &mut Book,
+    newcomer: Make,
+    ready: impl AsyncFnOnce(&Group),
+) {
     let client = group.client();
-    let mut book = Book::default();
     for index in 0..group.nodes.len() {
         book.fill(&client, group.native(index), group.nodes[index].make).await;
     }
-    book.check(&group).await;
+    book.check(group).await;
 
     group.add_node(newcomer).await;
+    ready(group).await;
     let newest = group.nodes.len() - 1;
     book.fill(&client, group.native(newest), newcomer).await;
     book.fill(&client, group.native(0), group.nodes[0].make).await;
-    book.check(&group).await;
+    book.check(group).await;
     for index in 0..group.nodes.len() {
         book.delete_some(&client, group.native(index)).await;
     }
-    book.check(&group).await;
+    book.check(group).await;
 }
 
 /// The control: what these tests expect is what FastDFS does.

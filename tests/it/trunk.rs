@@ -14,6 +14,7 @@ use crate::group::server::Make::{self, Ours, Theirs};
 use crate::group::slots::{TRUNK_LINES, slot_of, trunk_binlog};
 use crate::group::{Group, head, storages};
 use crate::mixed::book::Book;
+use crate::mixed::grow_and_agree;
 use crate::theirs::is_here;
 use crate::wait::until;
 
@@ -71,29 +72,12 @@ async fn same_trunk_binlog(group: &Group) {
     .await;
 }
 
-/// Everything through each member in turn, with one more member later, and deletes of what another member took; then all
-/// have the same, in the same slots.
+/// As in groups without trunk files; then all have the same, in the same slots.
 async fn a_group_agrees(trackers: &[Make], nodes: &[Make], newcomer: Make) {
     let mut group = start(trackers, nodes).await;
     // The first of them was alone when the trunk server was chosen.
     assert_eq!(trunk_server(&group).await, Ok(group.nodes[0].ip));
-    let client = group.client();
-    let mut book = Book::in_trunk();
-    for index in 0..group.nodes.len() {
-        book.fill(&client, group.native(index), group.nodes[index].make).await;
-    }
-    book.check(&group).await;
-
-    group.add_node(newcomer).await;
-    wait_for_slots(&group).await;
-    let newest = group.nodes.len() - 1;
-    book.fill(&client, group.native(newest), newcomer).await;
-    book.fill(&client, group.native(0), group.nodes[0].make).await;
-    book.check(&group).await;
-    for index in 0..group.nodes.len() {
-        book.delete_some(&client, group.native(index)).await;
-    }
-    book.check(&group).await;
+    grow_and_agree(&mut group, &mut Book::in_trunk(), newcomer, wait_for_slots).await;
     same_trunk_binlog(&group).await;
 }
 
